@@ -24,27 +24,36 @@ interface OrderOptions {
   readonly request: Buffer;
   /** The common name of the issuer its chain is to end with, where the server offers several; null: the server's choice. */
   readonly preferredChain: string | null;
+  /** Breaks it off. */
+  readonly signal: AbortSignal;
 }
 
 /** Orders a certificate for one name by the http-01 challenge (RFC 8555 section 7.4). Gives its chain in PEM. Throws `AcmeError`. */
 export async function orderCertificate(
   session: AcmeSession,
   challenges: Challenges,
-  { host, request, preferredChain }: OrderOptions,
+  { host, request, preferredChain, signal }: OrderOptions,
 ): Promise<string> {
   const identifier = { type: 'dns', value: host };
   const answer = await session.post(session.place('newOrder'), { identifiers: [identifier] });
   const url = text({ location: answer.headers.get('location') }, 'location');
   const order = answer.json();
   for (const authorization of Array.isArray(order.authorizations) ? order.authorizations : []) {
-    await authorize(session, challenges, String(authorization));
+    await authorize(session, challenges, String(authorization), signal);
   }
+  // A server may need a moment to see that all of its authorizations are valid (section 7.4: `orderNotReady`).
+  await settled(session, url, ['ready', 'valid'], `the order for ${host}`, signal);
   await session.post(text(order, 'finalize'), { csr: request.toString('base64url') });
-  const done = await settled(session, url, ['valid'], `the order for ${host}`);
+  const done = await settled(session, url, ['valid'], `the order for ${host}`, signal);
   return chainOf(session, text(done, 'certificate'), preferredChain);
 }
 
-async function authorize(session: AcmeSession, challenges: Challenges, url: string): Promise<void> {
+async function authorize(
+  session: AcmeSession,
+  challenges: Challenges,
+  url: string,
+  signal: AbortSignal,
+): Promise<void> {
   const authorization = (await session.post(url, null)).json();
   if (authorization.status === 'valid') return;
   const offered = Array.isArray(authorization.challenges) ? authorization.challenges.filter(isRecord) : [];
@@ -56,7 +65,7 @@ async function authorize(session: AcmeSession, challenges: Challenges, url: stri
   await challenges.publish(token, session.keyAuthorization(token));
   try {
     await session.post(text(challenge, 'url'), {});
-    await settled(session, url, ['valid'], 'the challenge');
+    await settled(session, url, ['valid'], 'the challenge', signal);
   } finally {
     await challenges.withdraw(token);
   }
@@ -68,6 +77,7 @@ async function settled(
   url: string,
   good: readonly string[],
   what: string,
+  signal: AbortSignal,
 ): Promise<Readonly<Row>> {
   for (const end = Date.now() + PATIENCE; ; ) {
     const answer = await session.post(url, null);
@@ -77,7 +87,7 @@ async function settled(
       throw new AcmeError(`${what} is ${state.status}: ${reasonOf(state)}`);
     }
     if (Date.now() > end) throw new AcmeError(`${what} is still ${state.status} after ${PATIENCE / 1000} s`);
-    await pause(waitOf(answer));
+    await pause(waitOf(answer), undefined, { signal });
   }
 }
 

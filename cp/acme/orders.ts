@@ -38,7 +38,7 @@ export class AcmeOrders {
   readonly #http: AcmeHttp;
   #timer: NodeJS.Timeout | null = null;
   #round: Promise<void> | null = null;
-  #stopped = false;
+  readonly #stop = new AbortController();
 
   constructor(options: OrdersOptions) {
     this.#options = options;
@@ -52,7 +52,7 @@ export class AcmeOrders {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#http.close();
     await this.#round;
@@ -103,6 +103,8 @@ export class AcmeOrders {
       await this.#order(workspace, storage, config, host);
       await storage.delete(backoff);
     } catch (error) {
+      // A server is not to be waited for because it was asked while this control plane ended.
+      if (this.#stop.signal.aborted) throw error;
       const failures = before.failures + 1;
       const pause = Math.min((config.fail_backoff_minutes ?? 5) * 60 * 2 ** (failures - 1), LONGEST_BACKOFF);
       const until = Math.floor(Date.now() / 1000 + pause);
@@ -132,6 +134,7 @@ export class AcmeOrders {
       host,
       request,
       preferredChain: preferred_chain,
+      signal: this.#stop.signal,
     });
     await keepCertificate(workspace, host, chain, pemOf(key));
     await storage.put(`${RENEW}${host}`, JSON.stringify({ host }));
@@ -186,7 +189,7 @@ export class AcmeOrders {
     const served = namesOf(config);
     const renewed = (await storage.list(RENEW)).filter(served);
     for (const host of new Set([...configured, ...renewed])) {
-      if (this.#stopped) return;
+      if (this.#stop.signal.aborted) return;
       const needed = async () => {
         const found = await certificateOf(workspace, host);
         return found === null || isDue(found, config.renew_threshold_days ?? 14);
@@ -196,7 +199,7 @@ export class AcmeOrders {
       try {
         await this.update(workspace, config, host, needed);
       } catch (error) {
-        if (this.#stopped) return;
+        if (this.#stop.signal.aborted) return;
         if (error instanceof OrderUnderWay) continue;
         this.#options.log('error', `no certificate for ${host}: ${messageOf(error)}`);
       }

@@ -27,6 +27,8 @@ export interface AcmeServer {
     token: string | null;
     /** Days its certificates are good for. */
     days: number;
+    /** How often an order is looked at before it is ready, all of its authorizations being valid. */
+    looks: number;
   };
   stop(): void;
 }
@@ -41,6 +43,7 @@ interface Order {
   readonly account: string;
   readonly token: string;
   status: 'pending' | 'valid' | 'invalid';
+  looks: number;
   error: string;
   chain: string | null;
 }
@@ -61,7 +64,7 @@ export async function startAcmeServer({ external = {} }: AcmeServerOptions = {})
   const nonces = new Set<string>();
   const keys = new Map<string, JWK>();
   const orders: Order[] = [];
-  const faults: AcmeServer['faults'] = { nonces: 0, token: null, days: 90 };
+  const faults: AcmeServer['faults'] = { nonces: 0, token: null, days: 90, looks: 0 };
   const server: AcmeServer = {
     url: '',
     ordered: [],
@@ -133,12 +136,17 @@ export async function startAcmeServer({ external = {} }: AcmeServerOptions = {})
       const [identifier] = Array.isArray(said?.identifiers) ? said.identifiers : [];
       const host = String(mustBeRecord(identifier, 'identifier').value);
       const token = faults.token ?? randomBytes(16).toString('base64url');
-      orders.push({ host, account, token, status: 'pending', error: '', chain: null });
+      orders.push({ host, account, token, status: 'pending', looks: faults.looks, error: '', chain: null });
       server.ordered.push(host);
       const id = orders.length - 1;
       return { status: 201, location: at(`/orders/${id}`), body: orderBody(id) };
     },
-    orders: async (id) => ({ body: orderBody(id) }),
+    orders: async (id) => {
+      const body = orderBody(id);
+      const order = orderAt(id);
+      if (order.status === 'valid' && order.looks > 0) order.looks -= 1;
+      return { body };
+    },
     authorization: async (id) => ({ body: authorizationBody(id) }),
     challenge: async (id, { account }) => {
       void validate(orderAt(id), keys.get(account));
@@ -146,7 +154,7 @@ export async function startAcmeServer({ external = {} }: AcmeServerOptions = {})
     },
     finalize: async (id, { said }) => {
       const order = orderAt(id);
-      if (order.status !== 'valid') throw new Problem('orderNotReady', order.status);
+      if (order.status !== 'valid' || order.looks > 0) throw new Problem('orderNotReady', order.status);
       order.chain = await issue(order.host, String(said?.csr));
       return { body: orderBody(id) };
     },
@@ -159,9 +167,10 @@ export async function startAcmeServer({ external = {} }: AcmeServerOptions = {})
 
   const orderAt = (id: number): Order => orders[id] ?? fail('no such order');
   const orderBody = (id: number): object => {
-    const { status, chain, error } = orderAt(id);
+    const { status, chain, error, looks } = orderAt(id);
+    const open = status === 'valid' ? (looks > 0 ? 'pending' : 'ready') : status;
     return {
-      status: chain !== null ? 'valid' : status === 'valid' ? 'ready' : status,
+      status: chain !== null ? 'valid' : open,
       authorizations: [at(`/authorization/${id}`)],
       finalize: at(`/finalize/${id}`),
       ...(chain !== null && { certificate: at(`/chain/${id}`) }),

@@ -98,6 +98,8 @@ it('a key that is made is one account’s, also for two orders at once', async (
   const config = await first.configOf(workspace);
   if (config === null) throw new Error('there is no acme plugin');
   const own = { ...config, account_key: null, account_email: 'new@example.test' };
+  // A server that takes its time with each order.
+  server.faults.looks = 1;
   await Promise.all([first.update(workspace, own, 'four.test'), second.update(workspace, own, 'five.test')]);
   expect(server.ordered).toEqual(expect.arrayContaining(['four.test', 'five.test']));
   expect(server.accountKeys).toHaveLength(2);
@@ -108,4 +110,26 @@ it('a key that is made is one account’s, also for two orders at once', async (
       'six.test',
     ),
   ).rejects.toThrow("config.account_key: key 'none' does not exist");
+});
+
+it('an order that a stop breaks off leaves neither a challenge nor a lock nor a pause', async () => {
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  server.challengePort = (silent.address() as AddressInfo).port;
+  const [plane] = planes();
+  const config = await plane.configOf(workspace);
+  if (config === null) throw new Error('there is no acme plugin');
+  const asked = once(silent, 'request');
+  const ordered = plane.update(workspace, config, 'seven.test');
+  ordered.catch(() => undefined);
+  await asked;
+  expect(challenges.size).toBe(1);
+  await plane.stop();
+  await expect(ordered).rejects.toThrow();
+  expect(challenges.size).toBe(0);
+  const storage = new AcmeStorage(workspace);
+  for (const kind of ['fail_backoff', 'update_lock'])
+    expect(await storage.get(`kong_acme:${kind}:seven.test`), kind).toBeNull();
+  silent.close();
+  silent.closeAllConnections();
 });
