@@ -1,5 +1,6 @@
 import type { BundleRow, Manifest, ObjectName, TableRef } from '../../shared/bundle/format.ts';
 import { type Conflict, Demands } from './demands.ts';
+import { Names } from './names.ts';
 import { PublishRefused } from './refusal.ts';
 import type { ShelfUser } from './shelf.ts';
 import type { Exchanged, PackedTable } from './table.ts';
@@ -12,8 +13,8 @@ export class PackedTables {
   readonly #tables = new Map<string, PackedTable>();
   /** How many rows configure a plugin, by its name. */
   readonly #configured = new Map<string, number>();
-  /** Names that rows are referred to by, by the id of their rows: plugins that are sent with the config, and upstreams. */
-  readonly #names = { custom_plugins: new Names(), upstreams: new Names() };
+  /** Names that rows are referred to by: plugins that are sent with the config, and upstreams. */
+  readonly #names = { custom_plugins: new Names('name'), upstreams: new Names('name') };
   readonly #demands = new Demands();
 
   add(table: PackedTable, rows: readonly BundleRow[]): void {
@@ -34,9 +35,14 @@ export class PackedTables {
     return this.#tables[Symbol.iterator]();
   }
 
-  /** Whether there is a row of this name. */
-  isNamed(table: 'custom_plugins' | 'upstreams', name: string): boolean {
-    return this.#names[table].has(name);
+  /** Whether there is a row of this name; upstreams have theirs in a workspace. */
+  isNamed(table: 'custom_plugins' | 'upstreams', name: string, workspace?: unknown): boolean {
+    return this.#names[table].has(name, workspace);
+  }
+
+  /** Whether a row configures the plugin. */
+  configures(plugin: string): boolean {
+    return this.#configured.has(plugin);
   }
 
   /** Takes note of what was done to a table. */
@@ -107,26 +113,5 @@ export class PackedTables {
       if (count > 0) this.#configured.set(name, count);
       else this.#configured.delete(name);
     }
-  }
-}
-
-/** Names of rows, each of which may be another's by the time the first lets go of it. */
-class Names {
-  readonly #byId = new Map<string, string>();
-  #names: Set<string> | null = null;
-
-  has(name: string): boolean {
-    this.#names ??= new Set(this.#byId.values());
-    return this.#names.has(name);
-  }
-
-  add(rows: readonly BundleRow[]): void {
-    for (const { id, name } of rows) this.#byId.set(id, String(name));
-    this.#names = null;
-  }
-
-  remove(rows: readonly BundleRow[]): void {
-    for (const { id } of rows) this.#byId.delete(id);
-    this.#names = null;
   }
 }

@@ -4,6 +4,7 @@ import { isRecord } from '../../shared/record.ts';
 import { passesTagFilter, type TagFilter } from '../../shared/tag-filter.ts';
 import type { ConfigChange } from './config.ts';
 import type { Conflict } from './demands.ts';
+import { Names } from './names.ts';
 import { PackedTables } from './packed-tables.ts';
 import { PublishRefused } from './refusal.ts';
 import type { Shelf } from './shelf.ts';
@@ -19,13 +20,15 @@ export class DanglingReferences extends PublishRefused {}
 
 /**
  * The part of the config that a group's tags select. It follows the whole row by row; where a row that was there before goes
- * in or out, which may take others along, the part is made anew.
+ * in or out, which may take others along, or one that is not selected comes by a name that is referred to, the part is made anew.
  */
 export class SelectedTables {
   readonly filter: TagFilter;
   readonly #whole: PackedTables;
   readonly #shelf: Shelf;
   #tables = new PackedTables();
+  /** Of the selected services: each may be the name of an upstream. */
+  #hosts = new Names('host');
   #dangling: string[] = [];
 
   private constructor(whole: PackedTables, filter: TagFilter, shelf: Shelf) {
@@ -61,7 +64,7 @@ export class SelectedTables {
   /** Does to the part what was done to the whole. After it has thrown, the object must not be used any more. */
   async follow(change: ConfigChange, now: number): Promise<void> {
     if (change.size === 0) return;
-    if (this.#dangling.length > 0 || this.#moves(change)) {
+    if (this.#dangling.length > 0 || this.#moves(change) || this.#isReferredTo(change)) {
       await this.#rebuild(now);
       return;
     }
@@ -71,8 +74,21 @@ export class SelectedTables {
       const out = [...exchanged.before, ...exchanged.after].map(({ id }) => id);
       const own = await table.exchange(this.#selectedOf(name, exchanged.after), out, now);
       this.#tables.exchanged(name, own);
+      if (name !== 'services') continue;
+      this.#hosts.remove(own.before);
+      this.#hosts.add(own.after);
     }
     for (const [name, { after }] of change) this.#check(name, this.#selectedOf(name, after));
+  }
+
+  /** Whether a row that is not selected has a name that a selected one refers to. */
+  #isReferredTo(change: ConfigChange): boolean {
+    const left = (table: string) =>
+      (change.get(table)?.after ?? []).filter(({ tags }) => !passesTagFilter(this.filter, tags));
+    return (
+      left('upstreams').some(({ name, ws_id: workspace }) => this.#hosts.has(String(name), workspace)) ||
+      left('custom_plugins').some(({ name }) => this.#tables.configures(String(name)))
+    );
   }
 
   /** Whether a row that the whole had before, and has, goes in or out. */
@@ -90,6 +106,7 @@ export class SelectedTables {
 
   async #rebuild(now: number): Promise<void> {
     this.#tables = new PackedTables();
+    this.#hosts = new Names('host');
     this.#dangling = [];
     const selected: (readonly [string, readonly BundleRow[]])[] = [];
     for (const [name, whole] of this.#whole) {
@@ -97,6 +114,7 @@ export class SelectedTables {
       const rows = this.#selectedOf(name, await whole.all());
       await table.fill(rows, now);
       this.#tables.add(table, rows);
+      if (name === 'services') this.#hosts.add(rows);
       selected.push([name, rows]);
     }
     for (const [name, rows] of selected) this.#check(name, rows);
@@ -130,7 +148,9 @@ export class SelectedTables {
 
   /** Where a row refers to another by its name. */
   #checkNamed(table: string, row: BundleRow, to: 'upstreams' | 'custom_plugins', name: unknown): void {
-    if (typeof name !== 'string' || this.#tables.isNamed(to, name) || !this.#whole.isNamed(to, name)) return;
+    const workspace = to === 'upstreams' ? row.ws_id : undefined;
+    if (typeof name !== 'string' || this.#tables.isNamed(to, name, workspace)) return;
+    if (!this.#whole.isNamed(to, name, workspace)) return;
     this.#complain(table, row, `${to} '${name}'`);
   }
 

@@ -130,6 +130,36 @@ describe('groups', () => {
     expect(await rowsIn(publisher, released(publisher, 'eu'))).toMatchObject({ routes: [route(1).id, route(2).id] });
   });
 
+  test('know an upstream by its workspace and name, and look again at services when one comes by the name of their host', async () => {
+    const eager = { bundle: { mode: 'eager' }, ttl: false } as const;
+    const tables = ['services', 'upstreams'].map((name) => ({ name, ...eager }));
+    const feed = new MemoryFeed();
+    feed.put('groups', group('eu', { select_tags: 'eu' }));
+    feed.put('services', { ...service('a', 'eu'), host: 'backend', ws_id: 'one' });
+    const upstream = (workspace: string, name: string, ...tags: string[]): BundleRow => ({
+      id: `upstream-${workspace}`,
+      name,
+      tags,
+      ws_id: workspace,
+    });
+    const { publisher } = await start(feed, { tables });
+    /** Why nothing is published to the group, as one that follows and one that starts see it. */
+    const after = async (...rows: BundleRow[]): Promise<string | null> => {
+      feed.put('upstreams', ...rows);
+      await publisher.flush();
+      const fresh = await start(feed, { tables });
+      const [reason, again] = [publisher, fresh.publisher].map((one) => one.trouble('eu'));
+      expect(again?.includes('refers to upstreams') ?? false).toBe(reason?.includes('refers to upstreams') ?? false);
+      return reason ?? null;
+    };
+    expect(await after(upstream('two', 'backend'))).toBeNull();
+    expect(await after(upstream('one', 'other'))).toBeNull();
+    const refused = "services service-a (a) refers to upstreams 'backend', which the group does not select";
+    expect(await after(upstream('one', 'backend'))).toContain(refused);
+    expect(await after(upstream('two', 'backend', 'eu'))).toContain(refused);
+    expect(await after(upstream('one', 'backend', 'eu'))).toBeNull();
+  });
+
   test('are chosen by labels: the first that fits in the order of priority and name, else default', async () => {
     const feed = new MemoryFeed();
     feed.put(
