@@ -138,11 +138,13 @@ it('the services of the compose file run one after the other, as it says', async
     expect(await runHoldfast(words.slice(entry.length), settings)).toMatchObject({ code: 0 });
 });
 
-it('the compose file publishes the Admin API on this machine alone, and names no setting that is none', () => {
+it('the compose file publishes the Admin API on this machine alone, lets what is in flight finish, and names no setting that is none', () => {
   for (const [name, service] of Object.entries(services)) {
-    const { environment, read_only, cap_drop, ports = [] } = recordOrEmpty(service);
+    const { environment, read_only, cap_drop, stop_grace_period, ports = [] } = recordOrEmpty(service);
     if (name === 'postgres') continue;
     expect([name, read_only, cap_drop]).toEqual([name, true, ['ALL']]);
+    // Longer than what is in flight may take: Docker kills after ten seconds.
+    expect(stop_grace_period).toBe('30s');
     const unknown = Object.keys(isRecord(environment) ? environment : {}).filter(
       (variable) => !(variable.replace(/^HOLDFAST_/, '').toLowerCase() in properties),
     );
