@@ -88,8 +88,8 @@ function incoming({ method = 'GET', target = '/', headers = {}, body }: FakeRequ
   };
 }
 
-function bodyOf(bytes: Uint8Array<ArrayBuffer>): IncomingBodySource {
-  let stream: ReadableStream<Uint8Array> = new Blob([bytes]).stream();
+function bodyOf(bytes: Uint8Array): IncomingBodySource {
+  let stream: ReadableStream<Uint8Array> = new Blob([bytes.slice()]).stream();
   return {
     stream: () => stream,
     putBack(rest) {
