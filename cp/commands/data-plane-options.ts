@@ -13,7 +13,7 @@ import { loadClusterTls, loadTrustedKeys } from '../pki/cluster-tls.ts';
 import { PkiError } from '../pki/error.ts';
 import { clusterFiles } from '../pki/gen-cert.ts';
 import { SHARED_SERVER_NAME } from '../pki/names.ts';
-import { readPem } from '../pki/pem.ts';
+import { readPem, shownPath } from '../pki/pem.ts';
 import { loadTrust } from '../pki/trust.ts';
 import { type ListenAddress, parseProxyServer } from '../settings/addresses.ts';
 import { clientTls } from '../settings/client-tls.ts';
@@ -159,7 +159,7 @@ function upstreamTls(settings: Settings, of: 'nginx_http' | 'nginx_stream') {
     settings;
   const { [name]: given } = settings;
   const ca = given === null ? [] : certificatesOf(readPem(given, name));
-  if (given !== null && ca.length === 0) throw new PkiError(`${name}: '${given}' holds no certificate`);
+  if (given !== null && ca.length === 0) throw new PkiError(`${name}: '${shownPath(given)}' holds no certificate`);
   return { verify, verifyDepth, ca };
 }
 

@@ -6,7 +6,7 @@ import { certificatesOf } from '../../shared/pem.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { PkiError } from './error.ts';
 import { withPathLimit } from './path-limit.ts';
-import { readPem, readText } from './pem.ts';
+import { readPem, readText, shownPath } from './pem.ts';
 
 export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
@@ -44,7 +44,7 @@ export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
   const leaf = readCertificate(certificatesOf(cert)[0], 'cluster_cert');
   if (!leaf.checkPrivateKey(readKey(key))) {
     throw new PkiError(
-      `cluster_cert_key: ${origin(settings.key)} is not the key of cluster_cert, ${origin(settings.cert)}; the two must be one pair`,
+      `cluster_cert_key: ${shownPath(settings.key)} is not the key of cluster_cert, ${shownPath(settings.cert)}; the two must be one pair`,
     );
   }
   if (settings.mode === 'shared') return { mode: 'shared', cert, key, ca: cert, leaf };
@@ -74,11 +74,6 @@ export function loadClusterTls(settings: ClusterTlsSettings): ClusterTls {
 
 function isRoot(certificate: X509Certificate): boolean {
   return certificate.subject === certificate.issuer;
-}
-
-/** How a message shows a setting that may hold key material instead of a path. */
-function origin(value: string): string {
-  return value.includes('\n') || value.length > 1000 ? '(PEM text)' : value;
 }
 
 /** Reads the file of `bundle_signing_key`. Throws `PkiError`. */

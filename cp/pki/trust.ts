@@ -1,7 +1,7 @@
 import { certificatesOf } from '../../shared/pem.ts';
 import type { Settings } from '../settings/properties.ts';
 import { PkiError } from './error.ts';
-import { readPem } from './pem.ts';
+import { readPem, shownPath } from './pem.ts';
 
 /** Whose certificates are trusted. */
 export interface Trust {
@@ -17,7 +17,8 @@ export function loadTrust({
   const files = named.filter((each) => each !== 'system');
   const certificates = files.flatMap((path) => {
     const found = certificatesOf(readPem(path, 'lua_ssl_trusted_certificate'));
-    if (found.length === 0) throw new PkiError(`lua_ssl_trusted_certificate: '${path}' holds no certificate`);
+    if (found.length === 0)
+      throw new PkiError(`lua_ssl_trusted_certificate: '${shownPath(path)}' holds no certificate`);
     return found;
   });
   return { publicCas: files.length < named.length, certificates };

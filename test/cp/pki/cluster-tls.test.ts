@@ -25,6 +25,7 @@ import {
   generateClusterFiles,
   generateClusterPair,
 } from '../../../cp/pki/gen-cert.ts';
+import { loadTrust } from '../../../cp/pki/trust.ts';
 import { certificatesOf } from '../../../shared/pem.ts';
 import { authority } from './authority.ts';
 
@@ -34,6 +35,15 @@ afterAll(() => rmSync(root, { recursive: true }));
 const folder = join(root, 'cluster');
 const files = await generateClusterFiles(clusterFiles(folder));
 const text = (file: string) => readFileSync(file, 'utf8');
+
+function thrownBy(load: () => unknown): string {
+  try {
+    load();
+  } catch (error) {
+    return String(error);
+  }
+  throw new Error('nothing was thrown');
+}
 
 describe('hybrid gen_cert', () => {
   test("makes Kong's certificate, usable by both ends, and private files that only the owner reads", () => {
@@ -161,6 +171,28 @@ describe('the cluster certificate settings', () => {
     expect(loadClusterTls({ ...shared, cert: old.cert, key: old.key }).mode).toBe('shared');
     await expect(loadSigningKey(files.trustedKeys)).rejects.toThrow('bundle_signing_key');
     expect(() => loadTrustedKeys(files.signingKey)).toThrow('bundle_trusted_keys');
+  });
+
+  test('are not shown where they are keys in place of paths', async () => {
+    const pem = text(files.key);
+    const body = pem.replace(/-----.*-----|\n/g, '');
+    const other = await (await authority('ca')).leaf();
+    const keys = [
+      body,
+      Buffer.from(pem).toString('base64'),
+      pem,
+      `${Buffer.from(pem).toString('base64')}%0A`,
+      text(files.signingKey),
+    ];
+    for (const key of keys) {
+      const shown = [
+        () => loadClusterTls({ ...shared, cert: other.cert, key }),
+        () => loadTrustedKeys(key),
+        () => loadTrust({ lua_ssl_trusted_certificate: [key] }),
+      ].map((load) => thrownBy(load));
+      for (const message of shown) expect(message).not.toContain(key.slice(30, 60));
+      await expect(loadSigningKey(key)).rejects.toThrow('bundle_signing_key: is no path of a file');
+    }
   });
 
   test('hold every CA to three intermediates, or to the fewer it says itself, and leave the rest of it as it is', async () => {
