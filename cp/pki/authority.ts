@@ -24,7 +24,7 @@ import { PkiError } from './error.ts';
 import { clusterFiles, makeSigningKey } from './gen-cert.ts';
 import { LABEL_URN } from './names.ts';
 import { readText } from './pem.ts';
-import { refusePresent, writeOnce } from './write-once.ts';
+import { refusePresent, writeTogetherOnce } from './write-once.ts';
 
 /** Days a CA made here is good for, unless told otherwise. */
 const AUTHORITY_DAYS = 3650;
@@ -48,8 +48,10 @@ export async function generateAuthority(folder: string, days = AUTHORITY_DAYS, n
     new BasicConstraintsExtension(true, MOST_INTERMEDIATES, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
   ]);
-  writeOnce(files.key, key, 0o600);
-  writeOnce(files.cert, cert, 0o644);
+  writeTogetherOnce([
+    { file: files.key, text: key, mode: 0o600 },
+    { file: files.cert, text: cert, mode: 0o644 },
+  ]);
   await makeSigningKey({ signingKey, trustedKeys });
   return { ...files, signingKey, trustedKeys };
 }
@@ -121,8 +123,10 @@ export async function issueCertificate({ role, name, from, to, days = DAYS, labe
       await AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
     ],
   });
-  writeOnce(files.key, await exported(keys.privateKey), 0o600);
-  writeOnce(files.cert, `${certificate.toString('pem')}\n`, 0o644);
+  writeTogetherOnce([
+    { file: files.key, text: await exported(keys.privateKey), mode: 0o600 },
+    { file: files.cert, text: `${certificate.toString('pem')}\n`, mode: 0o644 },
+  ]);
   return files;
 }
 

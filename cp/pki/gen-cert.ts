@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PkiError } from './error.ts';
-import { refusePresent, writeOnce } from './write-once.ts';
+import { refusePresent, writeTogetherOnce } from './write-once.ts';
 
 /** Where a cluster's files stand in a folder. */
 export function clusterFiles(folder: string) {
@@ -51,8 +51,10 @@ async function makeMissing(files: ClusterFiles, days?: number): Promise<readonly
     // What makes certificates is large, and seldom wanted.
     const { generateClusterCertificate } = await import('./certificate.ts');
     const { cert, key } = await generateClusterCertificate(new Date(), days);
-    writeOnce(files.key, key, 0o600);
-    writeOnce(files.cert, cert, 0o644);
+    writeTogetherOnce([
+      { file: files.key, text: key, mode: 0o600 },
+      { file: files.cert, text: cert, mode: 0o644 },
+    ]);
     made.push(files.cert, files.key);
   }
   return [...made, ...(await makeSigningKey(files))];
@@ -66,8 +68,10 @@ export async function makeSigningKey({
   if (!absent(signingKey, trustedKeys)) return [];
   const { generateSigningKey } = await import('../../shared/bundle/signing.ts');
   const { privateFile, trustedFile } = await generateSigningKey();
-  writeOnce(signingKey, privateFile, 0o600);
-  writeOnce(trustedKeys, trustedFile, 0o644);
+  writeTogetherOnce([
+    { file: signingKey, text: privateFile, mode: 0o600 },
+    { file: trustedKeys, text: trustedFile, mode: 0o644 },
+  ]);
   return [signingKey, trustedKeys];
 }
 

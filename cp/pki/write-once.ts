@@ -15,13 +15,30 @@ export function refusePresent(files: readonly string[]): void {
  * Throws `PkiError`.
  */
 export function writeOnce(file: string, text: string, mode: number): void {
-  const whole = `${file}.${randomUUID()}`;
+  writeTogetherOnce([{ file, text, mode }]);
+}
+
+/** The same for files that are of no use without each other: all of them, or none. */
+export function writeTogetherOnce(
+  files: readonly { readonly file: string; readonly text: string; readonly mode: number }[],
+): void {
+  const named = files.map((one) => ({ ...one, whole: `${one.file}.${randomUUID()}` }));
+  const linked: string[] = [];
+  let writing = '';
   try {
-    writeFileSync(whole, text, { mode, flush: true });
-    linkSync(whole, file);
+    for (const { file, whole, text, mode } of named) {
+      writing = file;
+      writeFileSync(whole, text, { mode, flush: true });
+    }
+    for (const { file, whole } of named) {
+      writing = file;
+      linkSync(whole, file);
+      linked.push(file);
+    }
   } catch (error) {
-    throw new PkiError(`cannot write ${file}: ${messageOf(error)}`);
+    for (const file of linked) rmSync(file, { force: true });
+    throw new PkiError(`cannot write ${writing}: ${messageOf(error)}`);
   } finally {
-    rmSync(whole, { force: true });
+    for (const { whole } of named) rmSync(whole, { force: true });
   }
 }
