@@ -152,7 +152,21 @@ function put(
   path: string,
   value: unknown,
 ): void {
-  const [name = '', ...rest] = path.split('.');
+  const names = path.split('.', DEEPEST + 1);
+  // A message that may hold itself would take as many as a query can say.
+  if (names.length <= DEEPEST) putWithin(codec, type, message, names, value);
+}
+
+/** Messages deeper than this are not written either. */
+const DEEPEST = 100;
+
+function putWithin(
+  codec: GrpcService['codec'],
+  type: string,
+  message: Record<string, unknown>,
+  [name = '', ...rest]: readonly string[],
+  value: unknown,
+): void {
   const field = codec.field(type, name);
   if (field === undefined) return;
   if (rest.length === 0) {
@@ -162,7 +176,7 @@ function put(
   if (!('message' in field.type)) return;
   const before = message[field.name];
   const within: Record<string, unknown> = isRecord(before) ? { ...before } : {};
-  put(codec, field.type.message, within, rest.join('.'), value);
+  putWithin(codec, field.type.message, within, rest, value);
   message[field.name] = within;
 }
 
@@ -192,7 +206,7 @@ async function answerWhole(
     return request.error(502);
   }
   const outcome = outcomeOf(trailers, head);
-  reply.status = STATUSES[outcome.status] ?? 500;
+  reply.status = STATUSES.get(outcome.status) ?? 500;
   reply.headers.set('grpc-status', outcome.status);
   if (outcome.message !== '') reply.headers.set('grpc-message', outcome.message);
   reply.body.replace(text);
@@ -200,22 +214,22 @@ async function answerWhole(
 }
 
 /** The HTTP statuses of gRPC's (google/rpc/code.proto), as Kong has them. */
-const STATUSES: Readonly<Record<string, number>> = {
-  0: 200,
-  1: 499,
-  2: 500,
-  3: 400,
-  4: 504,
-  5: 404,
-  6: 409,
-  7: 403,
-  8: 429,
-  9: 400,
-  10: 409,
-  11: 400,
-  12: 500,
-  13: 500,
-  14: 503,
-  15: 500,
-  16: 401,
-};
+const STATUSES: ReadonlyMap<string, number> = new Map([
+  ['0', 200],
+  ['1', 499],
+  ['2', 500],
+  ['3', 400],
+  ['4', 504],
+  ['5', 404],
+  ['6', 409],
+  ['7', 403],
+  ['8', 429],
+  ['9', 400],
+  ['10', 409],
+  ['11', 400],
+  ['12', 500],
+  ['13', 500],
+  ['14', 503],
+  ['15', 500],
+  ['16', 401],
+]);

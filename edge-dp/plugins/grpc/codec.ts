@@ -11,9 +11,15 @@ export class MessageCodec {
   readonly #byName = new Map<string, ReadonlyMap<string, ProtoField>>();
   readonly #byNumber = new Map<string, ReadonlyMap<number, ProtoField>>();
   readonly #enums: ProtoDescriptor['enums'];
+  /** The first name of each number of an enum. */
+  readonly #enumNames = new Map<string, ReadonlyMap<number, string>>();
 
   constructor({ messages, enums }: ProtoDescriptor) {
     this.#enums = enums;
+    for (const [type, numbers] of Object.entries(enums)) {
+      const backwards = Object.entries(numbers).toReversed();
+      this.#enumNames.set(type, new Map(backwards.map(([name, number]) => [number, name])));
+    }
     for (const [type, fields] of Object.entries(messages)) {
       this.#byName.set(type, new Map(fields.flatMap((field) => namesOf(field).map((name) => [name, field]))));
       this.#byNumber.set(type, new Map(fields.map((field) => [field.number, field])));
@@ -63,8 +69,11 @@ export class MessageCodec {
   #readField(reader: WireReader, field: ProtoField, wire: number, value: Record<string, unknown>, depth: number): void {
     const { name } = field;
     if (field.key !== null) {
+      const [key, item] = this.#readEntry(reader.bytes(), field, depth);
       const entries = isRecord(value[name]) ? value[name] : {};
-      value[name] = { ...entries, ...this.#readEntry(reader.bytes(), field, depth) };
+      // In place, for there may be many; defined, for one may be called `__proto__`.
+      Object.defineProperty(entries, key, { value: item, enumerable: true, configurable: true, writable: true });
+      value[name] = entries;
       return;
     }
     if (!field.repeated) {
@@ -79,7 +88,7 @@ export class MessageCodec {
     value[name] = list;
   }
 
-  #readEntry(bytes: Uint8Array, field: ProtoField, depth: number): Row {
+  #readEntry(bytes: Uint8Array, field: ProtoField, depth: number): readonly [key: string, item: unknown] {
     let key: unknown = SCALARS[field.key ?? 'string'].missing;
     let item: unknown = this.#missing({ ...field, key: null, repeated: false, presence: false }) ?? {};
     for (const reader = new WireReader(bytes); !reader.ended; ) {
@@ -88,7 +97,7 @@ export class MessageCodec {
       else if (number === 2) item = this.#readValue(reader, field, depth);
       else reader.skip(type);
     }
-    return { [String(key)]: item };
+    return [String(key), item];
   }
 
   #readValue(reader: WireReader, { type }: ProtoField, depth: number): unknown {
@@ -107,7 +116,7 @@ export class MessageCodec {
   }
 
   #enumName(type: string, number: number): string | undefined {
-    return Object.entries(this.#enums[type] ?? {}).find(([, each]) => each === number)?.[0];
+    return this.#enumNames.get(type)?.get(number);
   }
 
   #wireOf({ type }: ProtoField): number {

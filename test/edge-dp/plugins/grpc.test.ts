@@ -7,8 +7,14 @@ import protobuf from 'protobufjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
+import { OwnResponse } from '../../../edge-dp/http/messages.ts';
+import { MessageCodec } from '../../../edge-dp/plugins/grpc/codec.ts';
+import grpcGateway from '../../../edge-dp/plugins/grpc-gateway.ts';
+import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
+import type { ProtoDescriptor } from '../../../shared/grpc/descriptor.ts';
 import { admin } from '../../e2e/processes.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
+import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
 
 /** A message of gRPC: flags, length, content. */
 function frame(content: Buffer | string, flags = 0): Buffer {
@@ -372,5 +378,56 @@ describe.each([
       expect([answer.status, text]).toEqual([400, expect.stringContaining(why ?? '')]);
       expect(text).not.toContain('secret');
     }
+  });
+});
+
+describe('a message that is not as it should be', () => {
+  const field = { repeated: false, key: null, presence: false, packed: false } as const;
+  const proto = {
+    messages: {
+      Node: [
+        { ...field, name: 'child', number: 1, type: { message: 'Node' } },
+        { ...field, name: 'names', number: 2, type: { scalar: 'int32' }, key: 'string' },
+        { ...field, name: 'label', number: 3, type: { scalar: 'string' } },
+      ],
+    },
+    enums: {},
+    methods: [
+      {
+        path: '/pkg.Svc/Take',
+        input: 'Node',
+        output: 'Node',
+        streams: false,
+        bindings: [{ method: 'get', path: '/v1/nodes', body: null }],
+      },
+    ],
+  } satisfies ProtoDescriptor;
+  // As it travels, in place of the file's name.
+  const hooks = grpcGateway.compile(JSON.parse(JSON.stringify({ proto })), EVERYWHERE, fakeServices());
+  const codec = new MessageCodec(proto);
+
+  it('may have very many entries in a map, one of which is called as nothing else is', () => {
+    const names = Object.fromEntries(Array.from({ length: 100_000 }, (_, n) => [`name-${n}`, n]));
+    const value = { names: { ...names, ['__proto__']: 7 } };
+    const read = codec.decode('Node', codec.encode('Node', value));
+    expect(Object.entries(Object(read).names)).toEqual(Object.entries(value.names));
+  });
+
+  it('is not made as deep as a query says', async () => {
+    const target = `/v1/nodes?label=x&${'child.'.repeat(30_000)}label=y`;
+    const request = fakeRequest({ target });
+    expect(await hooks.access?.(request)).toBeUndefined();
+    const sent = await request.body.read(1e6);
+    expect(codec.decode('Node', sent?.subarray(5) ?? new Uint8Array())).toEqual({ names: {}, label: 'x' });
+  });
+
+  it.each(['constructor', '__proto__', '99'])('has an outcome of its own: %s', async (status) => {
+    const request = fakeRequest({ target: '/v1/nodes' });
+    await hooks.access?.(request);
+    const head = { 'content-type': 'application/grpc' };
+    const body = frame(`grpc-status:${status}\r\n`, 0x80);
+    const reply = new ResponseReply(new OwnResponse(200, body, head), 'service', () => undefined);
+    await hooks.response?.(request, reply);
+    expect(reply.status).toBe(500);
   });
 });
