@@ -1,3 +1,5 @@
+import { unescaped } from './unescaped.ts';
+
 /** `{vault://…}`: resolved by the node that uses it, so its value is unknown where config is checked. Holds no control characters. */
 export function isReference(value: unknown): value is string {
   return typeof value === 'string' && /^\{vault:\/\/[^\p{Cc}\p{Cf}]*\}$/u.test(value);
@@ -50,16 +52,6 @@ function readReference(text: unknown): VaultReference | string {
     options: Object.fromEntries(new URLSearchParams(query)),
     version: fragment === undefined ? null : Number(fragment),
   };
-}
-
-function unescaped(text: string): string {
-  return text.replace(/%[0-9a-f]{2}(?:%[0-9a-f]{2})*/gi, (escapes) => {
-    try {
-      return decodeURIComponent(escapes);
-    } catch {
-      return escapes;
-    }
-  });
 }
 
 /** The variable that the `env` vault keeps a secret in: `{vault://env/my-key}` with prefix `app_` is `APP_MY_KEY`. */

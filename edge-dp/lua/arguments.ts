@@ -1,4 +1,5 @@
 import { type LuaList, LuaReference, type LuaResult, type LuaValue, NULL, results } from '../../shared/lua/value.ts';
+import { unescaped } from '../../shared/unescaped.ts';
 
 /** `application/x-www-form-urlencoded` as OpenResty reads and writes it. */
 
@@ -78,14 +79,7 @@ export function escapeBytes(bytes: Uint8Array, type = 2): string {
 /** `ngx.unescape_uri`: `+` is a blank; what is no escape stays as it is, bytes that are no UTF-8 stay escaped. */
 export function unescapeText(text: string): string {
   const spaced = text.replaceAll('+', ' ');
-  if (!spaced.includes('%')) return spaced;
-  return spaced.replace(/(?:%[\da-fA-F]{2})+/g, (escapes) => {
-    try {
-      return decodeURIComponent(escapes);
-    } catch {
-      return escapes;
-    }
-  });
+  return spaced.includes('%') ? unescaped(spaced) : spaced;
 }
 
 export function isList(value: LuaValue): value is LuaList {

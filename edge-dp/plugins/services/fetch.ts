@@ -1,3 +1,4 @@
+import { unescaped } from '../../../shared/unescaped.ts';
 import { FieldList } from '../../http/fields.ts';
 import type { Egress, UpstreamBody } from '../../proxy/egress/egress.ts';
 import type { EgressTimeouts, ProxyHop } from '../../proxy/egress/protocol.ts';
@@ -61,8 +62,7 @@ function proxyOf(text: string): ProxyHop {
   if (url === null || url.protocol !== 'http:')
     throw new ServiceError('unsupported', 'a proxy must be an http:// URL: it is spoken to in clear');
   const { username, password, port } = url;
-  const credentials =
-    username === '' ? null : { user: decodeURIComponent(username), password: decodeURIComponent(password) };
+  const credentials = username === '' ? null : { user: unescaped(username), password: unescaped(password) };
   return { host: hostOf(url), port: port === '' ? 80 : Number(port), credentials };
 }
 
@@ -74,7 +74,7 @@ function asked({ host, port, credentials }: ProxyHop, url: URL, headers: FieldLi
 
 /** User and password of a URL as they go into a header (RFC 7617). */
 function basic({ username, password }: URL): string {
-  return basicOf({ user: decodeURIComponent(username), password: decodeURIComponent(password) });
+  return basicOf({ user: unescaped(username), password: unescaped(password) });
 }
 
 function basicOf({ user, password }: { readonly user: string; readonly password: string }): string {

@@ -88,7 +88,8 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const peer = { host: '127.0.0.1', port: (tcp.address() as AddressInfo).port };
     const packet = { host: '127.0.0.1', port: udp.address().port };
     await on('one', 'http-log', {
-      http_endpoint: `http://a%20b:c@${http}/one?q=1`,
+      // With an escape, and what is none.
+      http_endpoint: `http://a%20b:5%@${http}/one?q=1`,
       headers: { 'X-Own': 'x' },
       // As long as it takes by default.
       timeout: 0,
@@ -164,7 +165,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     const { method, target, headers, text } = await sink.find('an entry', (sent) => sent.target.startsWith('/one'));
     expect([method, target, told(text)]).toEqual(['POST', '/one?q=1', 'alone']);
     expect(headers).toMatchObject({
-      authorization: `Basic ${Buffer.from('a b:c').toString('base64')}`,
+      authorization: `Basic ${Buffer.from('a b:5%').toString('base64')}`,
       'x-own': 'x',
       'content-type': 'application/json',
     });
