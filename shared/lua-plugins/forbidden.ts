@@ -26,19 +26,18 @@ const MODULES: readonly (readonly [name: RegExp, reason: string])[] = [
 ]; // biome-ignore format: a line each
 
 /** Parts of a plugin in Kong's tree that cannot be sent. */
-const PARTS: Readonly<Record<string, string>> = {
-  api: 'plugins bring no paths of the Admin API',
-  daos: 'plugins bring no entities of their own',
-  migrations: 'plugins bring no entities of their own',
-  'migrations.init': 'plugins bring no entities of their own',
-};
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ['api', 'plugins bring no paths of the Admin API'],
+  ['daos', 'plugins bring no entities of their own'],
+  ['migrations', 'plugins bring no entities of their own'],
+]);
 
 /** Why a module of this name cannot come with the plugin, or nothing. */
 export function forbiddenPart(plugin: string, module: string): string | undefined {
   const prefix = `kong.plugins.${plugin}.`;
   const part = module.startsWith(prefix) ? module.slice(prefix.length) : '';
   const [first = ''] = part.split('.');
-  const reason = PARTS[part] ?? PARTS[first];
+  const reason = PARTS.get(first);
   return reason === undefined ? undefined : `'${module}' cannot be sent: ${reason}`;
 }
 
@@ -71,12 +70,13 @@ export function forbidden(source: string, { schema }: { readonly schema: boolean
   return undefined;
 }
 
-/** Names with their fields, texts and all else that is no blank; comments are passed over. */
+/** Names with their fields, texts, those that never end as a whole, and all else that is no blank; comments are passed over. */
 const TOKEN = new RegExp(
   [
     String.raw`--\[(?<c>=*)\[[\s\S]*?(?:\]\k<c>\]|$)`,
     String.raw`--[^\n]*`,
     String.raw`(?<text>\[(?<l>=*)\[[\s\S]*?(?:\]\k<l>\]|$)|"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*')`,
+    String.raw`"(?:\\[\s\S]|[^"\\\n])*|'(?:\\[\s\S]|[^'\\\n])*`,
     String.raw`(?<name>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)`,
     String.raw`\S`,
   ].join('|'),

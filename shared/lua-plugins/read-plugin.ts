@@ -53,7 +53,7 @@ function readSchema(lua: PluginLua, name: string): Omit<PluginSchema, 'version' 
   const own = text(schema.get('name'), "the schema's name");
   if (own !== family) throw new Error(`the schema is of a plugin named '${own}', not '${family}'`);
   for (const key of schema.keys()) {
-    if (!KNOWN.has(String(key))) throw new Error(UNKNOWN[String(key)] ?? `unknown member '${String(key)}'`);
+    if (!KNOWN.has(String(key))) throw new Error(UNKNOWN.get(String(key)) ?? `unknown member '${String(key)}'`);
   }
   const reader = new FieldReader(new SchemaFunctions(lua));
   const fields = reader.fields(schema.get('fields'), 'fields');
@@ -74,11 +74,11 @@ function readSchema(lua: PluginLua, name: string): Omit<PluginSchema, 'version' 
 const KNOWN = new Set(['name', 'fields', 'entity_checks', 'shorthand_fields', 'supported_partials']);
 const PLUGIN_FIELDS = new Set(['consumer', 'consumer_group', 'route', 'service', 'protocols', 'config']);
 
-const UNKNOWN: Readonly<Record<string, string>> = {
-  no_consumer: "'no_consumer' is of schemas before Kong 1.0: fields = { { consumer = typedefs.no_consumer }, … }",
-  self_check: "'self_check' is of schemas before Kong 1.0: use entity_checks",
-  transformations: "'transformations' cannot be had: what is stored is what was given",
-};
+const UNKNOWN: ReadonlyMap<string, string> = new Map([
+  ['no_consumer', "'no_consumer' is of schemas before Kong 1.0: fields = { { consumer = typedefs.no_consumer }, … }"],
+  ['self_check', "'self_check' is of schemas before Kong 1.0: use entity_checks"],
+  ['transformations', "'transformations' cannot be had: what is stored is what was given"],
+]);
 
 /** A module that the plugin must not bring. */
 function taken(name: string, plugin: string): string | undefined {

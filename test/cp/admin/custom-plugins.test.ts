@@ -235,6 +235,20 @@ describe('what is sent', () => {
   });
 });
 
+it('is read in one pass, with a text in it that never ends, and with names that every object has', async () => {
+  const plugin = { name: 'p', schema: schemaOf(''), handler: HANDLER };
+  const unfinished = await post('/custom-plugins', { ...plugin, handler: `return "${'\\"'.repeat(400_000)}` });
+  expect(unfinished.status, unfinished.text).toBe(400);
+  expect(unfinished.body.fields).toEqual({
+    handler: expect.stringMatching(/unfinished string|instruction budget used up/),
+  });
+  const named = await post('/custom-plugins', { ...plugin, schema: schemaOf('', ', constructor = 1') });
+  expect(named.body).toMatchObject({ fields: { schema: "unknown member 'constructor'" } });
+  const modules = { 'kong.plugins.p.constructor': 'return {}' };
+  expect(await post('/custom-plugins', { ...plugin, modules })).toMatchObject({ status: 201, body: { modules } });
+  expect((await admin.send('DELETE', '/custom-plugins/p')).status).toBe(204);
+});
+
 describe('a plugin that is configured', () => {
   beforeAll(async () => {
     await post('/services', { name: 's', host: 'h' });

@@ -54,6 +54,7 @@ describe('the syntax of Lua', () => {
     const text = '\\z \\z\n \\" '.repeat(200);
     expect(luaSyntaxError(`return "${text}`)).toContain('unfinished string');
     expect(luaSyntaxError(`return "${text}"`)).toBeUndefined();
+    expect(luaSyntaxError(`return é "${'\\"'.repeat(400_000)}`)).toContain('unfinished string');
     const gotos = 'goto a '.repeat(2_000);
     expect(
       luaSyntaxError(`while true do ${gotos}${'while true do ::b:: end '.repeat(2_000)} ::a:: end`),
