@@ -36,7 +36,8 @@ export type ToSupervisor =
 export type FromSupervisor =
   /** Answers `start` and `reload`. */
   | { readonly type: 'done' }
-  | { readonly type: 'failed'; readonly reason: string }
+  /** `half`: some processes run by the new plan by now, others by the one before. */
+  | { readonly type: 'failed'; readonly reason: string; readonly half: boolean }
   /** Comes with the listening socket that is the supervisor's descriptor at `place`. */
   | { readonly type: 'socket'; readonly place: number }
   | { readonly type: 'pids'; readonly pids: readonly number[] }

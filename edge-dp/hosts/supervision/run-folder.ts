@@ -47,13 +47,15 @@ export class RunFolder {
     return generation;
   }
 
-  /** Removes all generations but one: no process is started from them any more. */
+  /** Removes a generation: no process is started from it any more, or none was. */
+  drop(generation: Generation): void {
+    generation.remove();
+    this.#generations.delete(Number(generation.name));
+  }
+
+  /** Removes all generations but one. */
   keepOnly(generation: Generation): void {
-    for (const [number, other] of this.#generations) {
-      if (other === generation) continue;
-      other.remove();
-      this.#generations.delete(number);
-    }
+    for (const other of [...this.#generations.values()]) if (other !== generation) this.drop(other);
   }
 
   remove(): void {

@@ -14,7 +14,7 @@ import { openSockets, type PlannedListener, planListeners } from './listeners.ts
 import type { SupervisorPlan } from './messages.ts';
 import type { Log } from './run.ts';
 import { type Generation, RunFolder } from './run-folder.ts';
-import { SupervisorProcess } from './supervisor-process.ts';
+import { HalfReloaded, SupervisorProcess } from './supervisor-process.ts';
 
 /** Milliseconds requests in flight get by default: Kong's `graceful_shutdown_timeout`. */
 const DRAIN = 10_000;
@@ -127,8 +127,13 @@ class SupervisedHost implements DataPlane {
     this.#runtime.mayReload(options, this.#options);
     const listeners = await keepAddresses(this.#listeners, options, this.#runtime);
     const generation = this.#folder.nextGeneration();
-    // When it fails half-way there are processes of both generations: the files of both stay.
-    await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
+    try {
+      await this.#supervisor.reload(await this.#writePlan(options, listeners, generation), DRAIN);
+    } catch (error) {
+      // When it fails half-way there are processes of both generations: the files of both stay.
+      if (!(error instanceof HalfReloaded)) this.#folder.drop(generation);
+      throw error;
+    }
     this.#folder.keepOnly(generation);
     this.#listeners = listeners;
     this.#options = options;
@@ -178,7 +183,12 @@ class SupervisedHost implements DataPlane {
       listener: { ...planned.listener, port: sockets[place]?.port ?? planned.listener.port },
     }));
     const generation = this.#folder.nextGeneration();
-    await supervisor.start(await this.#writePlan(this.#options, this.#listeners, generation));
+    try {
+      await supervisor.start(await this.#writePlan(this.#options, this.#listeners, generation));
+    } catch (error) {
+      this.#folder.drop(generation);
+      throw error;
+    }
     this.#folder.keepOnly(generation);
     supervisor.ended.then((how) => this.#relaunch(how));
     this.#probeControlPlanes();

@@ -7,6 +7,11 @@ import { endOf, type Log, Output } from './run.ts';
 
 const MAIN = moduleFile('./supervisor', import.meta.url);
 
+/** A reload that some processes have been through, and others not. */
+export class HalfReloaded extends Error {
+  override readonly name = 'HalfReloaded';
+}
+
 /** The host's end of a supervisor process. */
 export class SupervisorProcess {
   readonly #child: ChildProcess;
@@ -66,6 +71,7 @@ export class SupervisorProcess {
     return this.#command({ type: 'start', plan });
   }
 
+  /** Rejects with `HalfReloaded` where files of both plans are still needed. */
   reload(plan: SupervisorPlan, drain: number): Promise<void> {
     return this.#command({ type: 'reload', plan, drain });
   }
@@ -102,7 +108,7 @@ export class SupervisorProcess {
         this.#waiting.shift()?.resolve();
         break;
       case 'failed':
-        this.#waiting.shift()?.reject(new Error(message.reason));
+        this.#waiting.shift()?.reject(message.half ? new HalfReloaded(message.reason) : new Error(message.reason));
         break;
       case 'pids':
         this.#pids = message.pids;

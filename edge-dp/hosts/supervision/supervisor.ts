@@ -32,6 +32,8 @@ let egressRun: EgressRun | null = null;
 let workers: readonly Slot[] = [];
 /** Serves while a lone process is replaced. */
 let standIn: Slot | null = null;
+/** Some processes run by the plan of the reload that is under way, or was, others by an older one. */
+let halfReloaded = false;
 /** Processes started again, since they had ended by themselves. */
 let restarts = 0;
 /** Read where workerd is what runs; that is decided with the first plan. */
@@ -86,6 +88,7 @@ function runPlace({ sockets, runtime, processes }: SupervisorPlan, place: number
  * Object storage twice), so another process must serve meanwhile: a lone one gets a stand-in for that time.
  */
 async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
+  halfReloaded = false;
   const [first, ...others] = workers;
   if (first === undefined) return;
   if (plan.runtime.kind === 'workerd') {
@@ -105,8 +108,12 @@ async function reload(plan: SupervisorPlan, drain: number): Promise<void> {
         );
   try {
     await standIn?.open();
-    for (const [index, worker] of others.entries()) await worker.replace(() => runPlace(plan, index + 1), drain, true);
+    for (const [index, worker] of others.entries()) {
+      await worker.replace(() => runPlace(plan, index + 1), drain, true);
+      halfReloaded = true;
+    }
     await first.replace(() => runPlace(plan, 0), drain, false);
+    halfReloaded = false;
     tellRestarts();
   } finally {
     await standIn?.stop(drain);
@@ -156,7 +163,7 @@ let last: Promise<void> = Promise.resolve();
 function inTurn(command: () => Promise<void>): void {
   last = last.then(command).then(
     () => tell({ type: 'done' }),
-    (error: unknown) => tell({ type: 'failed', reason: messageOf(error) }),
+    (error: unknown) => tell({ type: 'failed', reason: messageOf(error), half: halfReloaded }),
   );
 }
 

@@ -218,6 +218,12 @@ describe('listeners', () => {
     await expect(dataPlane.reload(optionsFor(prefix, { ...listenWith(second), processes: 2 }))).rejects.toThrow(
       /restart/,
     );
+    // One that cannot be used changes nothing, and leaves nothing behind.
+    const broken = listenWith({ cert: 'no certificate', key: 'no key' });
+    for (let time = 0; time < 2; time += 1)
+      await expect(dataPlane.reload(optionsFor(prefix, broken))).rejects.toThrow(/PEM/i);
+    expect(await shownCertificate(port)).toBe('second.test');
+    expect(readdirSync(join(prefix, 'run')).filter((name) => name.startsWith('config-'))).toHaveLength(1);
   });
 
   test('take the same port of IPv4 and of IPv6 side by side, as nginx does', async () => {
