@@ -45,6 +45,25 @@ export function isTokenIn(text: string, from: number, to: number): boolean {
   return true;
 }
 
+/** Whether a text can be the name of a field. */
+export function isFieldName(text: string): boolean {
+  return FIELD_NAMES.has(text) || isToken(text);
+}
+
+/** The same of a name that will be asked about with each message: its characters are looked at once. */
+export function isFrequentFieldName(text: string): boolean {
+  if (FIELD_NAMES.has(text)) return true;
+  if (!isToken(text)) return false;
+  if (FIELD_NAMES.size >= MOST_NAMES) FIELD_NAMES.clear();
+  if (text.length <= LONGEST_NAME) FIELD_NAMES.add(text);
+  return true;
+}
+
+/** What gateway and plugins write into messages. */
+const FIELD_NAMES = new Set<string>();
+const MOST_NAMES = 1_000;
+const LONGEST_NAME = 64;
+
 function nameProblem(name: string): string | undefined {
   if (isToken(name)) return undefined;
   return `${JSON.stringify(name)} cannot be the name of a header: letters, digits and !#$%&'*+-.^_\`|~ are allowed`;

@@ -1,4 +1,4 @@
-import { isToken } from '../../shared/head.ts';
+import { isFrequentFieldName } from '../../shared/head.ts';
 
 /**
  * Header fields of a message (RFC 9110 section 5), named as in the Fetch API: a native `Headers` is one as it is. Names match
@@ -229,7 +229,7 @@ export class FieldList implements HeaderFields {
     const { length } = name;
     for (let at = from; at < lines.length; at += 2) {
       const own = lines[at] ?? '';
-      if (own.length === length && isSameName(own, name)) return at;
+      if (own.length === length && (own === name || isSameName(own, name))) return at;
     }
     return -1;
   }
@@ -258,7 +258,7 @@ function joined(name: string, first: string, second: string): string {
 }
 
 function checkedName(name: string): string {
-  if (!isToken(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
+  if (!isFrequentFieldName(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
   return name;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { routes } from '../../shared/entities/routes.ts';
 import { upstreams } from '../../shared/entities/upstreams.ts';
-import { expressionsOf, type HeadPart, headProblem } from '../../shared/head.ts';
+import { expressionsOf, type HeadPart, headProblem, isFieldName, isFrequentFieldName } from '../../shared/head.ts';
 import { headFieldProblem, headFields } from '../../shared/head-fields.ts';
 import { plugins } from '../../shared/plugins/registry.ts';
 import { compileRule } from '../../shared/schema/rules.ts';
@@ -152,5 +152,25 @@ describe('what may stand in a head', () => {
     expect(headFieldProblem('ai-proxy', { auth: { header_name: '{vault://env/name}' } })).toBeUndefined();
     expect(headFieldProblem('ai-proxy', { auth: { header_name: '{vault://env/n\r\n}' } })).toBeDefined();
     expect(headFieldProblem('unheard-of', { realm: '\n' })).toBeUndefined();
+  });
+});
+
+describe('what is remembered of names of fields', () => {
+  const good = ['X-A', 'x_b', '!', 'a'.repeat(64), 'a'.repeat(10_000)];
+  const bad = ['', ' ', 'X A', 'X-A:', 'X-A\r\nY', 'caf\u00e9', '\u0141', `${'a'.repeat(10_000)} `];
+
+  it('is the same however often one is asked about, and by whom', () => {
+    for (let time = 0; time < 3; time++) {
+      for (const judge of [isFieldName, isFrequentFieldName]) {
+        expect(good.filter((name) => !judge(name))).toEqual([]);
+        expect(bad.filter((name) => judge(name))).toEqual([]);
+      }
+    }
+  });
+
+  it('is the same after more names than are kept', () => {
+    for (let n = 0; n < 5_000; n++) expect(isFrequentFieldName(`x-${n}`)).toBe(true);
+    expect([...good, 'x-0', 'x-4999'].every(isFieldName)).toBe(true);
+    expect(bad.some(isFieldName)).toBe(false);
   });
 });

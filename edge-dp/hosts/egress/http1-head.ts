@@ -1,4 +1,4 @@
-import { isToken, isTokenIn } from '../../../shared/head.ts';
+import { isFieldName, isToken, isTokenIn } from '../../../shared/head.ts';
 import type { UpstreamCall } from './call.ts';
 import type { RawHeaders } from './headers.ts';
 
@@ -161,7 +161,7 @@ export function requestHead(
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at] ?? '';
     if (isOwn(name)) continue;
-    if (!isToken(name)) throw new TypeError(`'${name}' is no name of a header field`);
+    if (!isFieldName(name)) throw new TypeError(`'${name}' is no name of a header field`);
     head += `${name}: ${line(headers[at + 1] ?? '')}\r\n`;
   }
   return `${head}\r\n`;

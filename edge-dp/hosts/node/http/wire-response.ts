@@ -1,5 +1,5 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
-import { isToken } from '../../../../shared/head.ts';
+import { isFieldName } from '../../../../shared/head.ts';
 
 /**
  * Node's answer, but for how the head of one that says its length is put together: in one go over its lines, where Node asks a regular
@@ -38,7 +38,7 @@ function headOf(firstLine: string, lines: readonly string[]): { readonly head: s
   for (let at = 0; at + 1 < lines.length; at += 2) {
     const name = lines[at] ?? '';
     const value = lines[at + 1] ?? '';
-    if (!isToken(name) || !isSendable(value)) return null;
+    if (!isFieldName(name) || !isSendable(value)) return null;
     // By its length first: few are one of these.
     switch (name.length) {
       case 10:
