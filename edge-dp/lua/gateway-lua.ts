@@ -112,6 +112,8 @@ function prelude(lua: LuaMachine): LuaRecord {
     set_log_value: setSerializeValue,
     serialize,
     memory_used: new LuaNative('memory_used', () => lua.memory.used),
+    /** More is in use than is left by a collection, which comes earlier, but for what is remembered. */
+    memory_scarce: new LuaNative('memory_scarce', () => lua.memory.used > SCARCE * lua.limits.memory),
     subsystem: new LuaNative('subsystem', (call) => (contextOf(call).session === null ? 'http' : 'stream')),
     kept,
     set_kept: setKept,
@@ -140,6 +142,9 @@ function prelude(lua: LuaMachine): LuaRecord {
     },
   };
 }
+
+/** The part of its memory beyond which little is left for scripts. */
+const SCARCE = 5 / 8;
 
 /** `ngx.timer.at`: after the answer, in the time the request leaves. */
 async function later(fn: LuaReference, wait: number, context: LuaContext): Promise<void> {

@@ -1,7 +1,13 @@
 /** `kong.cache` and `ngx.shared`: memories of this machine alone. */
 export const MEMORIES_PRELUDE = `
--- Memories of this machine alone.
+-- Memories of this machine alone. What scripts put there follows from what clients send: it goes before the machine has no room for scripts.
 local cache
+local dictionaries = {}
+local function relieve()
+  if not host.memory_scarce() then return end
+  if cache then cache:flush_all() end
+  for _, dict in ipairs(dictionaries) do dict:forget_old() end
+end
 local function cached() cache = cache or require('resty.lrucache').new(10000) return cache end
 local function forget(_, key) cached():delete(key) end
 kong.cache = {
@@ -15,6 +21,7 @@ kong.cache = {
     if ttl == nil then
       if value == nil then ttl = options.neg_ttl else ttl = options.ttl end
     end
+    relieve()
     cached():set(key, { value }, ttl and ttl > 0 and ttl or nil)
     return value, nil, 3
   end,
@@ -22,24 +29,53 @@ kong.cache = {
     local entry = cached():get(key)
     if entry then return 0, nil, entry[1] end
   end,
-  safe_set = function(_, key, value) cached():set(key, { value }) return true end,
+  safe_set = function(_, key, value) relieve() cached():set(key, { value }) return true end,
   invalidate = forget,
   invalidate_local = forget,
   purge = function() cached():flush_all() end,
 }
+-- Bytes of one of the two halves of a dictionary: what was used lately moves to the young one, and the old one goes whole.
+local HALF = 2 * 1024 * 1024
+local AN_ENTRY = 256
+local function weight(key, value)
+  local bytes = AN_ENTRY
+  if type(key) == 'string' then bytes = bytes + #key end
+  if type(value) == 'string' then bytes = bytes + #value end
+  return bytes
+end
 local function dictionary()
-  local held = {}
+  local young, old, bytes = {}, {}, 0
+  local function drop(key)
+    local entry = young[key]
+    if entry then bytes = bytes - entry.weight end
+    young[key], old[key] = nil, nil
+  end
+  local function keep(key, entry)
+    drop(key)
+    if bytes + entry.weight > HALF then old, young, bytes = young, {}, 0 end
+    bytes = bytes + entry.weight
+    young[key] = entry
+  end
+  local function over(entry) return entry.ends and entry.ends <= ngx.now() end
   local function at(key)
-    local entry = held[key]
-    if entry and entry.ends and entry.ends <= ngx.now() then held[key] = nil return nil end
+    local entry = young[key]
+    if entry == nil then
+      entry = old[key]
+      if entry and not over(entry) then keep(key, entry) end
+    end
+    if entry and over(entry) then drop(key) return nil end
     return entry
   end
   local function put(_, key, value, ttl, flags)
-    if value == nil then held[key] = nil return true end
-    held[key] = { value = value, flags = flags, ends = ttl and ttl > 0 and ngx.now() + ttl or nil }
+    if value == nil then drop(key) return true end
+    local bytes = weight(key, value)
+    if bytes > HALF then return false, 'no memory' end
+    relieve()
+    keep(key, { value = value, flags = flags, ends = ttl and ttl > 0 and ngx.now() + ttl or nil, weight = bytes })
     return true
   end
   local dict = { set = put, safe_set = put }
+  function dict.forget_old() old = {} end
   function dict.get(_, key)
     local entry = at(key)
     if entry == nil then return nil end
@@ -48,7 +84,7 @@ local function dictionary()
   function dict.add(_, key, ...) if at(key) then return false, 'exists' end return put(_, key, ...) end
   dict.safe_add = dict.add
   function dict.replace(_, key, ...) if not at(key) then return false, 'not found' end return put(_, key, ...) end
-  function dict.delete(_, key) held[key] = nil end
+  function dict.delete(_, key) drop(key) end
   function dict.incr(_, key, by, init, ttl)
     local entry = at(key)
     if entry == nil then
@@ -71,13 +107,23 @@ local function dictionary()
     if entry == nil then return nil, 'not found' end
     return entry.ends and entry.ends - ngx.now() or 0
   end
-  function dict.flush_all() held = {} end
-  function dict.flush_expired() return 0 end
+  function dict.flush_all() young, old, bytes = {}, {}, 0 end
   function dict.get_keys()
     local keys = {}
-    for key in pairs(held) do if at(key) then keys[#keys + 1] = key end end
+    for _, half in ipairs { young, old } do
+      for key, entry in pairs(half) do if not over(entry) then keys[#keys + 1] = key end end
+    end
     return keys
   end
+  function dict.flush_expired()
+    local gone = {}
+    for _, half in ipairs { young, old } do
+      for key, entry in pairs(half) do if over(entry) then gone[#gone + 1] = key end end
+    end
+    for _, key in ipairs(gone) do drop(key) end
+    return #gone
+  end
+  dictionaries[#dictionaries + 1] = dict
   return dict
 end
 ngx.shared = setmetatable({}, { __index = function(t, name)

@@ -67,6 +67,45 @@ const KIT: Readonly<Record<string, string>> = {
   vault: 'flush get is_reference parse_reference try update',
 };
 
+describe('what Lua remembers', () => {
+  /** Runs a script so often; each goes on counting where the one before left off. */
+  const many = async (runs: number, source: string) => {
+    const script = `count = count or 0 ${source}`;
+    const hooks = preFunction.compile(config({ access: [script] }), EVERYWHERE, {
+      ...fakeServices(),
+      lua: { ...DEFAULT_LUA, untrusted: 'on' },
+    });
+    for (let run = 0; run < runs; run++) await hooks.access?.(fakeRequest());
+    hooks.close?.();
+  };
+
+  it('in a dictionary, of as many keys as clients make up, leaves room for scripts', async () => {
+    await many(
+      520,
+      `ngx.shared.clients:set('kept', count)
+      for i = 1, 250 do count = count + 1 ngx.shared.clients:incr('client ' .. count, 1, 0, 3600) end
+      assert(ngx.shared.clients:get('kept') == count - 250 and ngx.shared.clients:get('client ' .. count) == 1)`,
+    );
+    const dict = 'local d = ngx.shared.clients';
+    expect(await told(`${dict} tell(d:get('client 130000'), d:get('client 1'), (d:get('kept')))`)).toBe('1 nil 129750');
+    expect(
+      await told(`${dict} d:flush_all() d:set('a', 1) d:set('b', 2, 1e-9) tell(d:flush_expired(), #d:get_keys())`),
+    ).toBe('1 1');
+  });
+
+  it('in kong.cache, however long it is, leaves room for scripts', async () => {
+    await many(
+      1500,
+      `for i = 1, 5 do
+        count = count + 1
+        local function load() return ('v'):rep(5000) .. count end
+        assert(kong.cache:get('token ' .. count, { ttl = 3600 }, load) == load())
+      end`,
+    );
+    expect(await told(`tell(kong.cache:probe('token 1') == nil)`)).toBe('true');
+  });
+});
+
 describe('Lua of a plugin', () => {
   it('has each function of the development kit, but those that the documents say are not there', async () => {
     const calls = Object.entries(KIT).map(([of, functions]) => {
