@@ -20,12 +20,18 @@ export function compileCidrs(list: readonly string[]): CidrSet {
   return {
     has(ip) {
       if (sizes.length === 0) return false;
-      const parsed = parseIp(ip);
+      const parsed = parseIp(withoutZone(ip));
       if (parsed === null) return false;
       const address = unmapped(parsed);
       return sizes.some(({ family, bits, blocks }) => family === address.family && blocks.has(key(address, bits)));
     },
   };
+}
+
+/** A link-local peer's address comes with its interface (`fe80::1%eth0`, RFC 4007 section 11). */
+function withoutZone(ip: string): string {
+  const zone = ip.indexOf('%');
+  return zone < 0 ? ip : ip.slice(0, zone);
 }
 
 /** The blocks of one size, by their first address. */
