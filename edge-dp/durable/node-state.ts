@@ -54,7 +54,7 @@ export class NodeState extends DurableObject<Env> {
   #forgettingSaid = false;
   readonly #records: KeptRecords;
   /** Made by the first question: the other instances keep no answers. */
-  #responses: Promise<ResponseKeeper> | null = null;
+  #responses: ResponseKeeper | null = null;
   readonly #shared: ClusterKeeper;
   readonly #redis: RedisCounters;
   readonly #clusterCounters: ClusterCounters;
@@ -114,8 +114,9 @@ export class NodeState extends DurableObject<Env> {
   }
 
   async #answerOfResponses(request: Request, key: string): Promise<Response> {
-    this.#responses ??= this.#newKeeper();
-    const responses = await this.#responses;
+    this.#responses ??= new ResponseKeeper(this.ctx.storage, responseMemory(this.env.SETTINGS.proxy));
+    const responses = this.#responses;
+    await responses.restore();
     switch (request.method) {
       case 'GET': {
         const packed = responses.get(key);
@@ -127,12 +128,6 @@ export class NodeState extends DurableObject<Env> {
       default:
         return Response.json(await responses.answer(parseResponseQuestion(await request.json()), Date.now()));
     }
-  }
-
-  async #newKeeper(): Promise<ResponseKeeper> {
-    const keeper = new ResponseKeeper(this.ctx.storage, responseMemory(this.env.SETTINGS.proxy));
-    await keeper.restore();
-    return keeper;
   }
 
   override async alarm(): Promise<void> {

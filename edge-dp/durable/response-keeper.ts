@@ -22,13 +22,24 @@ export class ResponseKeeper {
   readonly #view = new PurgeView();
   readonly #storage: Storage;
   #ordered: readonly Purge[] = [];
+  #restored: Promise<void> | null = null;
 
   constructor(storage: Storage, maxBytes: number) {
     this.#storage = storage;
     this.#kept = new ByteCache(maxBytes);
   }
 
-  async restore(): Promise<void> {
+  /** To be waited for before anything is asked. */
+  restore(): Promise<void> {
+    this.#restored ??= this.#read().catch((error: unknown) => {
+      // A disk that does not answer for a moment: the next finds out anew.
+      this.#restored = null;
+      throw error;
+    });
+    return this.#restored;
+  }
+
+  async #read(): Promise<void> {
     const kept = await this.#storage.get('purges');
     this.#ordered = Array.isArray(kept) ? kept.flatMap(parsePurge) : [];
     for (const purge of this.#ordered) this.#note(purge);

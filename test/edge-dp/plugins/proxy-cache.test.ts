@@ -494,4 +494,18 @@ describe('the memory of responses', () => {
     keeper.put(pack(late));
     expect(keeper.get('a')).not.toBeNull();
   });
+
+  it('finds out what was purged before also where the disk did not answer once', async () => {
+    let answers = false;
+    const purges = [{ of: 'plugin', name: 'p', at: Date.now() }];
+    const storage = {
+      get: async () => (answers ? purges : Promise.reject(new Error('busy'))),
+      put: async () => undefined,
+    };
+    const keeper = new ResponseKeeper(storage, 1 << 20);
+    await expect(keeper.restore()).rejects.toThrow('busy');
+    answers = true;
+    await Promise.all([keeper.restore(), keeper.restore()]);
+    expect(await keeper.answer({ does: 'news', epoch: null, since: 0 }, Date.now())).toMatchObject({ purges });
+  });
 });
