@@ -207,7 +207,7 @@ function setBody({ request }: LuaContext, call: LuaCall): LuaResult {
 /** A body of parts in the order of their names, and its type: with the boundary that is given, unless a value has it. */
 function multipart(table: LuaValue, given: string | null): [string, string] {
   const parts = fieldsOf(table);
-  const isFree = given !== null && parts.every(([, value]) => !value.includes(`\n--${given}`));
+  const isFree = given !== null && parts.every(([, value]) => !`\n${value}`.includes(`\n--${given}`));
   const boundary = isFree ? given : crypto.randomUUID().replaceAll('-', '');
   const lines = parts.map(
     ([name, value]) =>
