@@ -20,15 +20,29 @@ export function connectService(network: Pick<Network, 'connect'>): Services['con
     const where = `${bracketed(address.host)}:${address.port}`;
     try {
       const socket = network.connect(where, { secureTransport: secureTransport(tls), allowHalfOpen: false });
-      socket.closed.catch(() => undefined);
-      await withTimeout(socket.opened, timeout);
-      return connection(socket, address);
+      await opened(socket, timeout);
+      return connection(socket, address, timeout);
     } catch (error) {
-      if (error instanceof ReadTimeout)
-        throw new ServiceError('timeout', `no connection to ${where} within ${timeout} ms`);
-      throw new ServiceError(tls === null ? 'unreachable' : 'tls', `${where}: ${messageOf(error)}`, { cause: error });
+      throw failureOf(error, tls === null ? 'unreachable' : 'tls', where, timeout);
     }
   };
+}
+
+/** Whoever does not answer in time is left alone: nobody else would close what is still under way. */
+async function opened(socket: Socket, timeout: number): Promise<void> {
+  socket.closed.catch(() => undefined);
+  try {
+    await withTimeout(socket.opened, timeout);
+  } catch (error) {
+    void socket.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function failureOf(error: unknown, code: ServiceError['code'], where: string, timeout: number): ServiceError {
+  if (error instanceof ReadTimeout)
+    return new ServiceError('timeout', `no connection to ${where} within ${timeout} ms`);
+  return new ServiceError(code, `${where}: ${messageOf(error)}`, { cause: error });
 }
 
 /** A plain connection may go over to TLS later. */
@@ -42,7 +56,7 @@ function refuseUnsupported({ verify, ca = [], certificate = null }: TlsOptions):
   if (certificate !== null) throw new ServiceError('unsupported', 'this data plane presents no client certificates');
 }
 
-function connection(socket: Socket, address: Address): Connection {
+function connection(socket: Socket, address: Address, timeout: number): Connection {
   const close = (): Promise<void> => socket.close().catch(() => undefined);
   return {
     readable: socket.readable,
@@ -51,13 +65,12 @@ function connection(socket: Socket, address: Address): Connection {
     async startTls(options) {
       refuseUnsupported(options);
       const secured = socket.startTls({ expectedServerHostname: options.serverName ?? address.host });
-      secured.closed.catch(() => undefined);
       try {
-        await secured.opened;
+        await opened(secured, timeout);
       } catch (error) {
-        throw new ServiceError('tls', `${address.host}:${address.port}: ${messageOf(error)}`, { cause: error });
+        throw failureOf(error, 'tls', `${bracketed(address.host)}:${address.port}`, timeout);
       }
-      return connection(secured, address);
+      return connection(secured, address, timeout);
     },
     keep: close,
     close,
