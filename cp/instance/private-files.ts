@@ -5,7 +5,7 @@ import { messageOf } from '../../shared/thrown.ts';
 
 /** What Holdfast keeps in a prefix; nothing else that lies there is its business. */
 const OWN =
-  /^(?:pgdata(?:\..*)?|data-plane(?:\.(?:lock|exclusive))?|dbless|durable-objects|native|compiled|run|ssl|node-id|instance\.json.*|cluster\.(?:crt|key)|bundle-(?:signing\.key|keys\.json))$/;
+  /^(?:pgdata(?:\..*)?|data-plane(?:\.(?:lock|exclusive))?|dbless|durable-objects|native|compiled|worker|fallback|run|ssl|node-id|instance\.json.*|cluster\.(?:crt|key)|bundle-(?:signing\.(?:[\w-]+\.)?key|keys\.json))$/;
 /** May be read by anybody, but not written. */
 const PUBLIC = /\.crt$|^bundle-keys\.json$/;
 

@@ -28,12 +28,24 @@ it('closes its own files to other users, and says once how many there were', () 
   make('pgdata/', 0o755);
   make('pgdata/base', 0o666);
   make('cluster.key', 0o640);
+  // As a rotation leaves it beside the one before.
+  make('bundle-signing.kid-of_43.key', 0o644);
+  make('fallback/', 0o755);
   make('cluster.crt', 0o666);
   make('bundle-keys.json', 0o644);
   const found = closeToOthers(prefix);
-  expect(found).toEqual({ closed: ['.', 'cluster.crt', 'cluster.key', 'pgdata', 'pgdata/base'], open: [] });
+  const closed = [
+    '.',
+    'bundle-signing.kid-of_43.key',
+    'cluster.crt',
+    'cluster.key',
+    'fallback',
+    'pgdata',
+    'pgdata/base',
+  ];
+  expect({ ...found, closed: found.closed.toSorted() }).toEqual({ closed, open: [] });
   expect(openFilesNotices(prefix, found)).toEqual([
-    expect.stringMatching(/^5 files and folders in .* could be read or written by other users/),
+    expect.stringMatching(/^7 files and folders in .* could be read or written by other users/),
   ]);
   expect(['.', 'pgdata', 'pgdata/base', 'cluster.key', 'cluster.crt', 'bundle-keys.json'].map(modeOf)).toEqual([
     '775',
