@@ -276,11 +276,26 @@ export class ProxyContext implements GatewayRequest {
   }
 }
 
-/** As nginx's `$request_id`: 32 hexadecimal digits. Cut by place, since `replaceAll` costs more than the rest. */
+/** As nginx's `$request_id`: 16 random bytes as hexadecimal digits. */
 function newRequestId(): string {
-  const id = crypto.randomUUID();
-  return id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24);
+  if (bytesUsed === RANDOM.length) {
+    crypto.getRandomValues(RANDOM);
+    bytesUsed = 0;
+  }
+  for (let at = 0; at < DIGITS.length; at += 2) {
+    const byte = RANDOM[bytesUsed++] ?? 0;
+    DIGITS[at] = HEX.charCodeAt(byte >> 4);
+    DIGITS[at + 1] = HEX.charCodeAt(byte & 0xf);
+  }
+  return String.fromCharCode(...DIGITS);
 }
+
+/** Bytes for many ids, since drawing them costs more than all else of one. First drawn by a request: a Worker has none before. */
+const RANDOM = new Uint8Array(4 << 10);
+let bytesUsed = RANDOM.length;
+/** Character codes of an id. */
+const DIGITS: number[] = Array.from({ length: 32 }, () => 0);
+const HEX = '0123456789abcdef';
 
 function first(rows: readonly Row[]): Row | null {
   return rows[0] ?? null;

@@ -197,6 +197,14 @@ describe.each(GATEWAY_HOSTS)('headers of a proxied request on %s', (host) => {
     expect(request.all('X-Dup')).toEqual(['1', '2']);
   });
 
+  it('gives each request an id of its own', async () => {
+    const request = 'GET /named HTTP/1.1\r\nHost: a\r\n';
+    const answers = await gateway.raw(`${`${request}\r\n`.repeat(599)}${request}Connection: close\r\n\r\n`);
+    const ids = [...answers.matchAll(/\r\nX-Kong-Request-Id: ([0-9a-f]{32})\r\n/gi)].map(([, id]) => id);
+    expect(ids).toHaveLength(600);
+    expect(new Set(ids).size).toBe(600);
+  });
+
   it('marks what the upstream answered and drops its hop-by-hop headers', async () => {
     const { answer } = await send('Kong-Debug: 1\r\n', '/api/hop');
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
