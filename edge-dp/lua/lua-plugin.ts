@@ -50,16 +50,50 @@ class HandlerMachine {
     // One configuration may follow another of the same row while requests are still with the first.
     const key = String(this.#made++);
     const conf = withPlace(config, place);
-    this.#configs.set(key, conf);
-    this.#keep(key, conf);
+    this.#hold(key, conf);
     const site = { plugin: familyOf(this.#source.name), place, services };
+    let runs = 0;
+    let isClosed = false;
+    const letGo = (): void => {
+      if (isClosed && runs === 0) this.#letGo(key);
+    };
+    const run = (context: LuaContext): Answer | undefined | Promise<Answer | undefined> => {
+      // Requests that began before it was closed may go on with it.
+      this.#hold(key, conf);
+      runs += 1;
+      const done = (): void => {
+        runs -= 1;
+        letGo();
+      };
+      let outcome: Answer | undefined | Promise<Answer | undefined>;
+      try {
+        outcome = this.#run(key, context);
+      } catch (error) {
+        done();
+        throw error;
+      }
+      if (outcome instanceof Promise) return outcome.finally(done);
+      done();
+      return outcome;
+    };
     return {
-      ...phaseHooks(site, this.#handler.phases, (context) => this.#run(key, context)),
-      close: () => {
-        this.#configs.delete(key);
-        if (this.#lua.machine.lost === null) this.#keep(key, null);
+      ...phaseHooks(site, this.#handler.phases, run),
+      close() {
+        isClosed = true;
+        letGo();
       },
     };
+  }
+
+  #hold(key: string, conf: object): void {
+    if (this.#configs.has(key)) return;
+    this.#configs.set(key, conf);
+    if (this.#lua.machine.lost === null) this.#keep(key, conf);
+  }
+
+  #letGo(key: string): void {
+    this.#configs.delete(key);
+    if (this.#lua.machine.lost === null) this.#keep(key, null);
   }
 
   #run(key: string, context: LuaContext): Answer | undefined | Promise<Answer | undefined> {

@@ -4,6 +4,7 @@ import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
 import type { LuaContext } from './context.ts';
 import { type GatewayLua, gatewayLua, isFunction } from './gateway-lua.ts';
+import { HeldFunction } from './held-function.ts';
 
 /**
  * Lua of config in this isolate: one machine for all of it, made when the first script is compiled and made anew should it break
@@ -25,22 +26,25 @@ export function current(): GatewayLua {
 export class Script {
   readonly #source: string;
   readonly #settings: LuaSettings;
-  #compiled: LuaReference | null = null;
-  /** Scripts that give a function are run once; the function takes their place. */
-  #settled = false;
+  #chunk: Chunk | null = null;
+  #isClosed = false;
 
   constructor(source: string, settings: LuaSettings) {
     this.#source = source;
     this.#settings = settings;
     if (settings.untrusted === 'off') throw new Error(LUA_IS_OFF);
     try {
-      this.#compiled = this.#compile(current());
+      this.#chunk = this.#compile(current());
     } catch (error) {
       if (!messageOf(error).startsWith(NO_ROOM)) throw error;
     }
   }
 
-  #compile({ machine, sandbox }: GatewayLua): LuaReference {
+  #compile(lua: GatewayLua): Chunk {
+    return new Chunk(this.#load(lua), { once: this.#isClosed });
+  }
+
+  #load({ machine, sandbox }: GatewayLua): LuaReference {
     const chunk = machine.load(this.#source);
     if (this.#settings.untrusted === 'on') return chunk;
     const { requires, environment } = this.#settings;
@@ -56,46 +60,57 @@ export class Script {
    * `LuaFault` for an error in Lua.
    */
   run(context: LuaContext): Answer | undefined | Promise<Answer | undefined> {
-    const compiled = this.#ready();
-    return ended(context, () => this.#call(compiled, context));
+    const chunk = this.#ready();
+    return ended(context, () => chunk.run(context));
   }
 
   /** Runs it for what it returns. A promise once it waits. Throws `LuaFault`. */
   values(context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
-    const compiled = this.#ready();
-    return compiled.machine.run(compiled, NONE, context);
+    return this.#ready().use((fn) => fn.machine.run(fn, NONE, context));
   }
 
   /** What the machine of now runs. */
-  #ready(): LuaReference {
+  #ready(): Chunk {
     const now = current();
-    if (this.#compiled !== null && this.#compiled.machine === now.machine) return this.#compiled;
-    this.#settled = false;
-    this.#compiled = this.#compile(now);
-    return this.#compiled;
+    if (this.#chunk !== null && this.#chunk.machine === now.machine) return this.#chunk;
+    const chunk = this.#compile(now);
+    if (!this.#isClosed) this.#chunk = chunk;
+    return chunk;
   }
 
-  #call(compiled: LuaReference, context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
-    const outcome = compiled.machine.run(compiled, NONE, context);
-    if (this.#settled) return outcome;
-    return outcome instanceof Promise
-      ? outcome.then((values) => this.#settle(compiled, context, values))
-      : this.#settle(compiled, context, outcome);
-  }
-
-  /** A chunk that gives a function: its body ran once, to prepare; from now on the function is what runs. */
-  #settle(chunk: LuaReference, context: LuaContext, values: readonly LuaValue[]) {
-    this.#settled = true;
-    const { machine } = chunk;
-    const [given] = values;
-    if (!isFunction(given, machine)) return values;
-    machine.release(chunk);
-    this.#compiled = given;
-    return machine.run(given, NONE, context);
-  }
-
+  /** Requests that began before may run it all the same: it is compiled for each. */
   close(): void {
-    if (this.#compiled?.machine.lost === null) this.#compiled.machine.release(this.#compiled);
+    this.#isClosed = true;
+    this.#chunk?.close();
+    this.#chunk = null;
+  }
+}
+
+/** What a source was compiled to. Those that give a function are run once; the function takes their place. */
+class Chunk extends HeldFunction {
+  #isSettled = false;
+
+  run(context: LuaContext): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    return this.use((fn) => {
+      const isBody = !this.#isSettled;
+      const outcome = fn.machine.run(fn, NONE, context);
+      if (!isBody) return outcome;
+      return outcome instanceof Promise
+        ? outcome.then((values) => this.#settle(context, values))
+        : this.#settle(context, outcome);
+    });
+  }
+
+  /** Its body ran to prepare; from now on the function it gave is what runs. Of several that ran at once, the first's. */
+  #settle(context: LuaContext, values: readonly LuaValue[]): readonly LuaValue[] | Promise<readonly LuaValue[]> {
+    const { machine } = this;
+    const [given] = values;
+    const isFirst = !this.#isSettled;
+    this.#isSettled = true;
+    if (!isFunction(given, machine)) return values;
+    if (!isFirst) return new HeldFunction(given, { once: true }).use((fn) => machine.run(fn, NONE, context));
+    this.replace(given);
+    return machine.run(given, NONE, context);
   }
 }
 

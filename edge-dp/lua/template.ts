@@ -1,5 +1,5 @@
 import { expressionsOf } from '../../shared/head.ts';
-import type { LuaReference, LuaValue } from '../../shared/lua/value.ts';
+import type { LuaValue } from '../../shared/lua/value.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { eachLineOf, FieldList, type HeaderFields } from '../http/fields.ts';
 import type { GatewayRequest } from '../plugins/runtime/request.ts';
@@ -7,6 +7,7 @@ import { queryValues } from '../proxy/query.ts';
 import type { LuaSettings } from '../settings.ts';
 import { LuaContext, type LuaSite } from './context.ts';
 import { type GatewayLua, isFunction } from './gateway-lua.ts';
+import { HeldFunction } from './held-function.ts';
 import { requestTables } from './request-tables.ts';
 import { current, LUA_IS_OFF } from './scripts.ts';
 
@@ -138,7 +139,8 @@ function headerLookUp(name: string): LookUp {
 class Expressions {
   readonly #source: string;
   readonly #settings: LuaSettings;
-  #compiled: LuaReference;
+  #compiled: HeldFunction;
+  #isClosed = false;
 
   constructor(expressions: readonly string[], settings: LuaSettings) {
     // A line break ends a comment at the end of an expression.
@@ -147,25 +149,33 @@ class Expressions {
     this.#compiled = this.#compile(current());
   }
 
-  #compile({ machine, template }: GatewayLua): LuaReference {
+  #compile({ machine, template }: GatewayLua): HeldFunction {
     const chunk = machine.load(this.#source);
     const { untrusted, requires, environment } = this.#settings;
     const given = machine.run(template, [chunk, untrusted === 'on', requires, environment], null);
     machine.release(chunk);
     const [fn] = given instanceof Promise ? [] : given;
     if (!isFunction(fn, machine)) throw new Error('the template gave no function');
-    return fn;
+    return new HeldFunction(fn, { once: this.#isClosed });
   }
 
   values(inputs: TemplateInputs): readonly string[] | Promise<readonly string[]> {
-    const now = current();
-    if (this.#compiled.machine !== now.machine) this.#compiled = this.#compile(now);
-    const outcome = now.machine.run(this.#compiled, [], inputs.lua);
+    const outcome = this.#ready().use((fn) => fn.machine.run(fn, [], inputs.lua));
     return outcome instanceof Promise ? outcome.then((values) => values.map(textOf)) : outcome.map(textOf);
   }
 
+  #ready(): HeldFunction {
+    const now = current();
+    if (!this.#isClosed && this.#compiled.machine === now.machine) return this.#compiled;
+    const compiled = this.#compile(now);
+    if (!this.#isClosed) this.#compiled = compiled;
+    return compiled;
+  }
+
+  /** Requests that began before may fill it in all the same: it is compiled for each. */
   close(): void {
-    if (this.#compiled.machine.lost === null) this.#compiled.machine.release(this.#compiled);
+    this.#isClosed = true;
+    this.#compiled.close();
   }
 }
 

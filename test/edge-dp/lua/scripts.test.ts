@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
+import { luaPlugin } from '../../../edge-dp/lua/lua-plugin.ts';
 import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
 import preFunction from '../../../edge-dp/plugins/pre-function.ts';
+import requestTransformer from '../../../edge-dp/plugins/request-transformer.ts';
 import { qualified } from '../../../edge-dp/plugins/runtime/plugin.ts';
+import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import { DEFAULT_LUA } from '../../../edge-dp/settings.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from '../plugins/fakes.ts';
+import '../../plugin-lua.ts';
 
 const config = (phases: Partial<PhaseFunctionsConfig>): PhaseFunctionsConfig => ({
   certificate: [],
@@ -713,6 +717,106 @@ describe('Lua of a plugin', () => {
       for (const hooks of many) hooks.close?.();
     }
     expect(await told("tell('alive')")).toBe('alive');
+  });
+
+  describe('of a configuration that is gone', () => {
+    /** Scripts that are compiled now, each of which says which it is. */
+    const others = (count: number) => {
+      const all = Array.from({ length: count }, (_, n) =>
+        preFunction.compile(
+          config({ access: [`kong.service.request.set_header('x-told', 'other ${n}')`] }),
+          EVERYWHERE,
+          fakeServices(),
+        ),
+      );
+      return {
+        async tell() {
+          const request = fakeRequest();
+          const heard: (string | null)[] = [];
+          for (const hooks of all) {
+            await hooks.access?.(request);
+            heard.push(request.headers.get('x-told'));
+          }
+          return heard;
+        },
+        close: () => all.forEach((hooks) => void hooks.close?.()),
+      };
+    };
+    const each = (count: number) => Array.from({ length: count }, (_, n) => `other ${n}`);
+
+    it('is what requests that began before go on with, and nothing else', async () => {
+      const lines: string[] = [];
+      const services = fakeServices({ log: (_, line) => void lines.push(line) });
+      const hooks = preFunction.compile(
+        config({
+          access: ["ngx.sleep(0.01) kong.log.err('access')"],
+          header_filter: ["kong.log.err('header') return function() kong.log.err('again') end"],
+        }),
+        EVERYWHERE,
+        services,
+      );
+      const request = fakeRequest();
+      const begun = hooks.access?.(request);
+      hooks.close?.();
+      const now = others(5);
+      await begun;
+      const reply = () => new ResponseReply(new OwnResponse(200, 'x'), 'service', () => undefined);
+      await hooks.response?.(request, reply());
+      await hooks.response?.(request, reply());
+      const own = ['access', 'header', 'again', 'header', 'again'];
+      expect(lines).toEqual(own.map((line) => `pre-function: ${line}`));
+      expect(await now.tell()).toEqual(each(5));
+      now.close();
+    });
+
+    it('leaves its place to one other script, however many requests it prepared itself for at once', async () => {
+      const source = `ngx.sleep(0.01)
+        return function() kong.service.request.set_header('x-told', 'prepared') end`;
+      const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, fakeServices());
+      const requests = Array.from({ length: 3 }, () => fakeRequest());
+      await Promise.all(requests.map((request) => hooks.access?.(request)));
+      expect(requests.map(({ headers }) => headers.get('x-told'))).toEqual(Array(3).fill('prepared'));
+      const now = others(5);
+      expect(await now.tell()).toEqual(each(5));
+      hooks.close?.();
+      now.close();
+    });
+
+    it('fills in templates of requests that began before', async () => {
+      const transformer = (value: string) => {
+        const none = { headers: [], querystring: [], body: [] };
+        const add = { ...none, headers: [`x-told:$(${value})`] };
+        const append = none;
+        const replace = { ...none, uri: null };
+        return requestTransformer.compile(
+          { http_method: null, remove: none, rename: none, replace, add, append },
+          EVERYWHERE,
+          fakeServices(),
+        );
+      };
+      const before = transformer("'a' .. 'b'");
+      before.close?.();
+      const now = others(5);
+      const request = fakeRequest();
+      await before.access?.(request);
+      expect(request.headers.get('x-told')).toBe('ab');
+      expect(await now.tell()).toEqual(each(5));
+      now.close();
+    });
+
+    it('is what a plugin in Lua goes on with', async () => {
+      const handler = `local H = { PRIORITY = 1, VERSION = "1.0.0" }
+        function H:access(conf) ngx.sleep(0.01) kong.service.request.set_header('x-told', conf.words) end
+        return H`;
+      const plugin = luaPlugin({ name: 'teller', handler, modules: null }, DEFAULT_LUA);
+      const hooks = plugin.compile({ words: 'as before' }, EVERYWHERE, fakeServices());
+      const [first, second] = [fakeRequest(), fakeRequest()];
+      const begun = hooks.access?.(first);
+      hooks.close?.();
+      await begun;
+      await hooks.access?.(second);
+      expect([first, second].map(({ headers }) => headers.get('x-told'))).toEqual(['as before', 'as before']);
+    });
   });
 
   it('refuses to write what would end a header line', async () => {
