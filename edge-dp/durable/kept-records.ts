@@ -13,6 +13,8 @@ type Storage = Pick<DurableObjectStorage, 'get' | 'put' | 'delete' | 'list' | 'g
 /** Milliseconds between two looks for records whose time is over, and how many are looked at in one go. */
 const SWEEP = 10 * 60_000;
 const SWEPT_AT_ONCE = 500;
+/** Keys that can be deleted at once. */
+const DELETED_AT_ONCE = 128;
 
 /** Records of one collection on disk. */
 export class KeptRecords {
@@ -50,7 +52,7 @@ export class KeptRecords {
     }
   }
 
-  /** Deletes what is over. True: there may be more to come. */
+  /** Deletes what is over; again after a while, where there is more to come. */
   async sweep(now: number): Promise<void> {
     let next: string | undefined;
     let left = false;
@@ -60,7 +62,8 @@ export class KeptRecords {
         ...(next !== undefined && { startAfter: next }),
       });
       const over = [...page].filter(([, { until }]) => until !== null && until <= now).map(([key]) => key);
-      if (over.length > 0) await this.#storage.delete(over);
+      for (let at = 0; at < over.length; at += DELETED_AT_ONCE)
+        await this.#storage.delete(over.slice(at, at + DELETED_AT_ONCE));
       left ||= [...page.values()].some(({ until }) => until !== null && until > now);
       next = page.size === SWEPT_AT_ONCE ? [...page.keys()].at(-1) : undefined;
     } while (next !== undefined);
