@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { KeptRecords } from '../../../edge-dp/durable/kept-records.ts';
+import { KeptRecords } from '../../../../edge-dp/durable/kept-records.ts';
 
 /** The storage of a Durable Object, of which at most 128 keys are deleted at once. */
 function storage() {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { connectService } from '../../../../edge-dp/plugins/services/connect.ts';
+import { connectService } from '../../../edge-dp/plugins/services/connect.ts';
 
 /** A runtime's socket whose connection, or whose TLS, never comes about. */
 function mute(answers: 'not at all' | 'without TLS') {
