@@ -2,6 +2,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../shared/thrown.ts';
 
 /** The exclusive use of a prefix: two nodes on the same Durable Object databases would ruin them. */
 export interface PrefixLock {
@@ -48,16 +49,17 @@ export async function lockPrefix(prefix: string): Promise<PrefixLock> {
 
 /** Holds a file until it is closed. Throws `taken` when another does. */
 function exclusively(path: string, taken: () => Error): DatabaseSync {
-  const lock = new DatabaseSync(path);
+  let lock: DatabaseSync | null = null;
   try {
+    lock = new DatabaseSync(path);
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
-    lock.close();
+    lock?.close();
     const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
     if (code === SQLITE_BUSY) throw taken();
     if (code === SQLITE_NOTADB) throw new Error(`${path} is no lock file of Holdfast; remove it (it holds no data)`);
-    throw error;
+    throw new Error(`prefix: ${path} cannot be locked: ${messageOf(error)}`, { cause: error });
   }
 }
 

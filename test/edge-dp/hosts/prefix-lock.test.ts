@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,4 +56,9 @@ test('is free once what is left of a killed host has ended', async () => {
 test('what is no lock of Holdfast stays, and is named', async () => {
   writeFileSync(join(prefix, 'data-plane.exclusive'), 'something else, of a person who keeps it here');
   await expect(lockPrefix(prefix)).rejects.toThrow('is no lock file of Holdfast; remove it (it holds no data)');
+});
+
+test('a prefix that takes no lock is named', async () => {
+  mkdirSync(join(prefix, 'data-plane.exclusive'));
+  await expect(lockPrefix(prefix)).rejects.toThrow(/^prefix: .*data-plane\.exclusive cannot be locked: unable to open/);
 });
