@@ -1,5 +1,6 @@
 import type { Operation } from './driver.ts';
 import type { Model, RouteType } from './model.ts';
+import { RefusedPayload } from './validation.ts';
 
 /** Where a request for a model goes. */
 export interface Destination {
@@ -18,7 +19,7 @@ export interface Asked {
   readonly path: string;
 }
 
-/** Where the model is. Throws where `upstream_url` is no URL once its templates are filled in. */
+/** Where the model is. Throws where `upstream_url` is no URL once its templates are filled in; `RefusedPayload` for a name that is none. */
 export function destinationOf(model: Model, asked: Asked): Destination {
   const { options } = model;
   const given = options?.upstream_url ?? null;
@@ -63,10 +64,19 @@ function baseOf({ provider, name, options }: Model): string {
     case 'bedrock':
       return `https://bedrock-runtime.${options?.bedrock?.aws_region}.amazonaws.com`;
     case 'huggingface':
-      return `https://api-inference.huggingface.co/models/${name}`;
+      return `https://api-inference.huggingface.co/models/${segmentsOf(name ?? '')}`;
     case 'llama2':
       throw new Error('llama2 has no address of its own: upstream_url must be set');
   }
+}
+
+/** A name that clients may choose, and no way out of the folder of models, where the gateway's credentials would go along. */
+function segmentsOf(name: string): string {
+  const segments = name.split('/');
+  if (segments.some((segment) => segment === '.' || segment === '..')) {
+    throw new RefusedPayload(`model ${JSON.stringify(name)} has a name that none has`);
+  }
+  return segments.map(encodeURIComponent).join('/');
 }
 
 function isVertex(options: Model['options']): boolean {

@@ -772,6 +772,9 @@ describe('ai-proxy', () => {
     expect(to({ provider: 'huggingface', name: 'a/b' })).toBe(
       'https://api-inference.huggingface.co:443/models/a/b/v1/chat/completions',
     );
+    expect(to({ provider: 'huggingface', name: 'a/b?c#d' })).toBe(
+      'https://api-inference.huggingface.co:443/models/a/b%3Fc%23d/v1/chat/completions',
+    );
     expect(to({ provider: 'gemini' }, { streaming: true })).toBe(
       'https://generativelanguage.googleapis.com:443/v1beta/models/m:streamGenerateContent',
     );
@@ -868,6 +871,15 @@ describe('ai-proxy', () => {
       status: 500,
     });
   });
+
+  it.each(['../../api/whoami-v2', 'a/../..', '..'])(
+    'lets a client’s model lead nowhere else with the gateway’s credentials: %s',
+    async (model) => {
+      const { refused, request } = await send({ provider: 'huggingface', name: null }, { ...CHAT, model });
+      expect(refused).toMatchObject({ status: 400 });
+      expect(request.upstream.path).toBeNull();
+    },
+  );
 
   it('signs as the example in the documents of AWS', async () => {
     const key = {
