@@ -249,7 +249,10 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
       try {
         callback(of);
       } catch (error) {
-        log('error', `serial ${reached} is published, but a part of this control plane fails on it: ${messageOf(error)}`);
+        log(
+          'error',
+          `serial ${reached} is published, but a part of this control plane fails on it: ${messageOf(error)}`,
+        );
       }
     }
   }
