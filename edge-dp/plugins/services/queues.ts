@@ -40,7 +40,11 @@ export class Queues {
     used.users += 1;
     let closed = false;
     return {
-      push: (entry, on, bytes = 0) => used.queue.push(entry, (work) => on.waitUntil(work), bytes),
+      push: (entry, on, bytes = 0) => {
+        // Of a request that began before.
+        if (used.users === 0) this.#closing.add(used.queue);
+        used.queue.push(entry, (work) => on.waitUntil(work), bytes);
+      },
       close: () => {
         if (closed) return;
         closed = true;
@@ -48,6 +52,7 @@ export class Queues {
         if (used.users > 0) return;
         used.queue.hurry();
         if (this.#open.get(name) === used) this.#open.delete(name);
+        this.#forgetSent();
         this.#closing.add(used.queue);
       },
     };
@@ -63,11 +68,14 @@ export class Queues {
   get pending(): number {
     let pending = 0;
     for (const { queue } of this.#open.values()) pending += queue.pending;
-    for (const queue of this.#closing) {
-      if (queue.pending === 0) this.#closing.delete(queue);
-      pending += queue.pending;
-    }
+    this.#forgetSent();
+    for (const queue of this.#closing) pending += queue.pending;
     return pending;
+  }
+
+  /** Of those that close: with each that comes, for it is only near the end of an isolate that somebody asks what is pending. */
+  #forgetSent(): void {
+    for (const queue of this.#closing) if (queue.pending === 0) this.#closing.delete(queue);
   }
 
   #made(name: string, options: QueueOptions, send: SendBatch<unknown>, keep: KeepBatch | null): BatchQueue {

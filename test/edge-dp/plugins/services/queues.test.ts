@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { QueueOptions } from '../../../../edge-dp/plugins/runtime/services.ts';
+import { BatchQueue } from '../../../../edge-dp/plugins/services/batch-queue.ts';
 import { Queues } from '../../../../edge-dp/plugins/services/queues.ts';
 
 const OPTIONS: QueueOptions = {
@@ -142,6 +143,21 @@ describe('a queue', () => {
     second.push(3, on);
     await vi.advanceTimersByTimeAsync(0);
     expect(batches.at(-1)?.entries).toEqual([3]);
+    expect(queues.pending).toBe(0);
+  });
+
+  it('is forgotten once it was closed and all of it is sent, and remembered when something comes yet', async () => {
+    const { queues, send, on } = destination();
+    const asked = vi.spyOn(BatchQueue.prototype, 'pending', 'get');
+    const many = Array.from({ length: 100 }, (_, n) => queues.open(`q${n}`, OPTIONS, send));
+    for (const queue of many) queue.close();
+    asked.mockClear();
+    expect(queues.pending).toBe(0);
+    expect(asked.mock.calls.length).toBeLessThan(5);
+    asked.mockRestore();
+    many[0]?.push(1, on);
+    expect(queues.pending).toBe(1);
+    await vi.advanceTimersByTimeAsync(0);
     expect(queues.pending).toBe(0);
   });
 
