@@ -2,6 +2,7 @@
  * The egress process: performs the upstream requests that the runtime's own fetch cannot express, and what plugins ask of the
  * machine. It ends with the process that started it.
  */
+import { messageOf } from '../../../shared/thrown.ts';
 import { Environment } from '../environment.ts';
 import { NO_SECRETS } from '../options.ts';
 import { isMessage } from '../supervision/message.ts';
@@ -18,11 +19,16 @@ async function goBy({ relays: wanted, secrets }: EgressStart | EgressChange): Pr
 }
 
 function serve(options: EgressStart): void {
-  egressServer({
+  const server = egressServer({
     ...options,
     environment,
     onIdentity: (name, text) => tell({ type: 'identity', name, text }),
-  }).listen({ fd: EGRESS_DESCRIPTOR }, () => tell({ type: 'ready' }));
+  });
+  server.on('error', (error) => {
+    console.error(`the egress process cannot listen: ${error.message}`);
+    if (!server.listening) process.exit(1);
+  });
+  server.listen({ fd: EGRESS_DESCRIPTOR }, () => tell({ type: 'ready' }));
 }
 
 function tell(message: FromEgress): void {
@@ -31,8 +37,13 @@ function tell(message: FromEgress): void {
 
 process.on('message', (message) => {
   if (!isMessage<EgressStart | EgressChange>(message)) return;
-  void goBy(message).then(() => (message.type === 'start' ? serve(message) : tell({ type: 'changed' })));
+  void goBy(message)
+    .catch((error: unknown) => console.error(`relays: ${messageOf(error)}`))
+    .then(() => (message.type === 'start' ? serve(message) : tell({ type: 'changed' })));
 });
+// One thing's fault: everything else that goes through here goes on.
+process.on('uncaughtException', (error) => console.error('not caught by the egress process:', error));
+process.on('unhandledRejection', (error) => console.error('not handled by the egress process:', error));
 process.on('disconnect', () => process.exit());
 process.on('SIGTERM', () => process.exit());
 // A terminal's interrupt goes to the whole group; the host decides when this process ends.

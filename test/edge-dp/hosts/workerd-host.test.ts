@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authority } from '../../cp/pki/authority.ts';
 import { freePorts } from '../../free-port.ts';
@@ -114,6 +115,34 @@ describe('processes on one socket', () => {
     expect(readdirSync(prefix)).not.toContain('data-plane.lock');
     rmSync(join(prefix, '..'), { recursive: true });
   });
+});
+
+test('a fault that nothing catches, of the supervisor or of the egress process, is told and ends neither', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast faults '));
+  const faulty = join(folder, 'faulty.mjs');
+  writeFileSync(
+    faulty,
+    "process.on('SIGUSR2', () => { setTimeout(() => { throw new Error('of a timer'); }); void Promise.reject(new Error('of a promise')); });",
+  );
+  const { NODE_OPTIONS: before = '' } = process.env;
+  process.env.NODE_OPTIONS = `${before} --import=${pathToFileURL(faulty).href}`;
+  try {
+    node = await startNode();
+  } finally {
+    process.env.NODE_OPTIONS = before;
+  }
+  const { log, url } = node;
+  const files = ['supervision/supervisor.ts', 'egress/main.ts'];
+  const pids = files.map((file) => descendants(process.pid).find((pid) => commandOf(pid).includes(file)) ?? 0);
+  for (const pid of pids) {
+    const from = log.length;
+    process.kill(pid, 'SIGUSR2');
+    for (const fault of ['of a timer', 'of a promise'])
+      await expect.poll(() => log.slice(from).join('\n')).toContain(fault);
+  }
+  expect(pids.map(runs)).toEqual([true, true]);
+  expect((await ask(url)).status).toBe(200);
+  rmSync(folder, { recursive: true });
 });
 
 describe('stopping', () => {
