@@ -74,7 +74,9 @@ const aiProxy: Plugin<AiProxyConfig> = {
       const to = destinationOf(model, { route, streaming, path: request.rawPath });
       request.query = credentials.inQuery(request.query, model);
       const path = escapePath(to.path);
-      const body = (await request.body.read(Number.MAX_SAFE_INTEGER)) ?? new Uint8Array();
+      // What `preserve` sends may be of any length: it is not held for nothing.
+      const body = credentials.signsBodies ? await request.body.read(LONGEST_SIGNED) : NOTHING;
+      if (body === null) throw new RefusedPayload(`the request body is longer than ${LONGEST_SIGNED} bytes`);
       const made = await credentials.made({ method: request.method, query: request.query, body }, model, {
         ...to,
         path,
@@ -177,6 +179,9 @@ const COUNTS: ReadonlySet<Model['provider']> = new Set(['cohere', 'llama2', 'ant
 /** Providers whose cookies are theirs alone. */
 const DROPS_COOKIES: ReadonlySet<Model['provider']> = new Set(['openai', 'azure', 'mistral', 'gemini', 'bedrock']);
 const ANSWER_LIMIT = 16 * 1024 * 1024;
+/** Bytes of a body that is signed: more than Bedrock takes. */
+const LONGEST_SIGNED = 32 * 1024 * 1024;
+const NOTHING = new Uint8Array();
 const TEXT = new TextDecoder();
 
 /** The answer that a stream would have been, as the log has it. */

@@ -16,6 +16,8 @@ export interface Credentials {
   inQuery(query: string, model: Model): string;
   /** Those that are the same for all requests: they give way to the client's own where `allow_override` is set. */
   readonly header: { readonly name: string; readonly value: string; readonly gives: boolean } | null;
+  /** `made` looks at the body. */
+  readonly signsBodies: boolean;
   /** Those that have to be made for each: signatures, tokens. Throws where they cannot be had. */
   made(
     request: { readonly method: string; readonly query: string; readonly body: Uint8Array },
@@ -56,6 +58,7 @@ export function compileCredentials(provider: Model['provider'], auth: Auth, serv
       typeof auth?.header_name === 'string' && typeof auth.header_value === 'string'
         ? { name: auth.header_name, value: auth.header_value, gives: overridable && provider !== 'huggingface' }
         : null,
+    signsBodies: signer !== null,
     async made(request, model, to) {
       if (account !== null) return { Authorization: `Bearer ${await (await account()).token()}` };
       if (signer === null) return NOTHING;

@@ -881,6 +881,19 @@ describe('ai-proxy', () => {
     },
   );
 
+  it('does not hold a body that it passes on as it is, whatever its length', async () => {
+    const hooks = aiProxy.compile(
+      proxyConfig({ provider: 'openai', route_type: 'preserve' }),
+      EVERYWHERE,
+      fakeServices(),
+    );
+    const request = fakeRequest({ method: 'POST', target: '/v1/files', body: 'x'.repeat(20_000) });
+    const read = vi.spyOn(request.body, 'read');
+    expect(await hooks.access?.(request)).toBeUndefined();
+    expect(read.mock.calls.filter(([limit]) => limit > 8192)).toEqual([]);
+    expect(await request.body.read(1e6)).toHaveLength(20_000);
+  });
+
   it('signs as the example in the documents of AWS', async () => {
     const key = {
       accessKeyId: 'AKIDEXAMPLE',
