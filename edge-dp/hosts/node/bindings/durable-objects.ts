@@ -16,13 +16,17 @@ const LONGEST_PAUSE = 60_000;
 /** The longest Node's timers keep. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The objects of one class: made when they are asked for first, or when an alarm of theirs is due. They live in this process. */
+/**
+ * The objects of one class: made when they are asked for first, or when an alarm of theirs is due. They live in this process. No alarm
+ * rings before `wake`.
+ */
 export class DurableNamespace {
   readonly #className: string;
   readonly #make: DurableClass;
   readonly #env: object;
   readonly #database: DatabaseSync;
   readonly #objects = new Map<string, LivingObject>();
+  #awake = false;
 
   constructor(className: string, make: DurableClass, env: object, database: DatabaseSync) {
     this.#className = className;
@@ -40,8 +44,10 @@ export class DurableNamespace {
     return { fetch: (input, init) => object.fetch(requestOf(input, init)) };
   }
 
-  /** Brings those back whose alarm was set when the process ended. */
+  /** Lets alarms ring, and brings those back whose alarm was set when the process ended. */
   wake(): void {
+    this.#awake = true;
+    for (const object of this.#objects.values()) object.resume();
     const prefix = `${this.#className}:`;
     const rows = this.#database.prepare('SELECT object FROM alarm WHERE object >= ? AND object < ?');
     for (const { object } of rows.all(prefix, `${prefix}\u{10ffff}`)) this.#living(String(object).slice(prefix.length));
@@ -54,7 +60,7 @@ export class DurableNamespace {
   #living(name: string): LivingObject {
     let object = this.#objects.get(name);
     if (object === undefined) {
-      object = new LivingObject(this.#make, this.#env, this.#database, `${this.#className}:${name}`);
+      object = new LivingObject(this.#make, this.#env, this.#database, `${this.#className}:${name}`, () => this.#awake);
       this.#objects.set(name, object);
     }
     return object;
@@ -86,15 +92,22 @@ class LivingObject {
   readonly #make: DurableClass;
   readonly #env: object;
   readonly #state: DurableState;
+  readonly #mayRing: () => boolean;
   #instance: DurableInstance | null = null;
   #timer: NodeJS.Timeout | null = null;
   #failures = 0;
   #ringing = false;
 
-  constructor(make: DurableClass, env: object, database: DatabaseSync, object: string) {
+  constructor(make: DurableClass, env: object, database: DatabaseSync, object: string, mayRing: () => boolean) {
     this.#make = make;
     this.#env = env;
+    this.#mayRing = mayRing;
     this.#state = new DurableState(new DurableStorage(database, object, (at) => this.#set(at)));
+    this.resume();
+  }
+
+  /** Goes by the alarm that is set. */
+  resume(): void {
     this.#set(this.#state.storage.alarm);
   }
 
@@ -117,7 +130,7 @@ class LivingObject {
 
   #set(at: number | null): void {
     this.forget();
-    if (at === null) return;
+    if (at === null || !this.#mayRing()) return;
     const pause = Math.min(Math.max(at - Date.now(), 0), LONGEST_TIMER);
     this.#timer = setTimeout(() => void this.#ring(), pause);
   }

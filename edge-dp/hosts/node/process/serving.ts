@@ -28,6 +28,9 @@ export interface Serving {
   stop(drain: number): Promise<void>;
 }
 
+/** Milliseconds that those get who came while nobody served. */
+const WAITING = 50;
+
 /** Milliseconds a process may take for its start sequence before it has to serve without. */
 const START_PATIENCE = 10_000;
 
@@ -55,7 +58,6 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
     return new Status({ waitUntil, props }, env).fetch(request);
   };
   await atMost(START_PATIENCE, Promise.resolve(status({}, new Request('http://localhost/status'))));
-  for (const namespace of namespaces) namespace.wake();
 
   const listeners: (ProxyListener | StreamListener)[] = [];
   const { default: main } = worker;
@@ -104,6 +106,10 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
     }
   }
 
+  // What is due on the node's own account, its link above all, comes after those who have waited for the listeners.
+  const waking = setTimeout(() => {
+    for (const namespace of namespaces) namespace.wake();
+  }, WAITING);
   // A process without traffic takes a change as soon as the others.
   const { scheduled } = worker.default;
   const news = first ? null : setInterval(() => void scheduled?.({}, env, { waitUntil }), plan.settings.newsInterval);
@@ -114,6 +120,7 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
       waitUntil(Promise.resolve(status({}, told)));
     },
     async stop(drain) {
+      clearTimeout(waking);
       if (news !== null) clearInterval(news);
       // What does not end by itself must still be logged.
       setTimeout(

@@ -1,0 +1,50 @@
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { DurableNamespace } from '../../../edge-dp/hosts/node/bindings/durable-objects.ts';
+import { type DurableStorage, prepareDurableStorage } from '../../../edge-dp/hosts/node/bindings/durable-storage.ts';
+
+let rung: string[] = [];
+
+/** Sets its alarm to now when it is asked for anything. */
+class Clock {
+  readonly #storage: DurableStorage;
+
+  constructor({ storage }: { readonly storage: DurableStorage }) {
+    this.#storage = storage;
+  }
+
+  async fetch({ url }: Request): Promise<Response> {
+    await this.#storage.put('name', url);
+    await this.#storage.setAlarm(Date.now());
+    return new Response(null);
+  }
+
+  async alarm(): Promise<void> {
+    rung.push(String(await this.#storage.get('name')));
+  }
+}
+
+beforeEach(() => {
+  rung = [];
+  vi.useFakeTimers();
+});
+afterEach(() => vi.useRealTimers());
+
+it('rings no alarm before it is woken, then those that were set meanwhile and by a process before', async () => {
+  const database = new DatabaseSync(':memory:');
+  prepareDurableStorage(database);
+  const before = new DurableNamespace('Clock', Object(Clock), {}, database);
+  await before.get('one').fetch('http://one/');
+  const namespace = new DurableNamespace('Clock', Object(Clock), {}, database);
+  await namespace.get('two').fetch('http://two/');
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(rung).toEqual([]);
+  namespace.wake();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(rung.toSorted()).toEqual(['http://one/', 'http://two/']);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(rung).toHaveLength(2);
+  await namespace.get('three').fetch('http://three/');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(rung).toHaveLength(3);
+});
