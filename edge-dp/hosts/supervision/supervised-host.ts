@@ -65,10 +65,9 @@ export async function startSupervised(options: DataPlaneOptions, runtime: Superv
     const nodeId = await nodeIdentity(runtime.identityFolder, options.nodeId);
     host = new SupervisedHost(options, runtime, nodeId, listeners, lock);
     mkdirSync(runtime.storage, { recursive: true, mode: 0o700 });
-    // Here, not at every launch: no process of an earlier node is left once the prefix is locked.
-    setDamagedStorageAside(runtime.storage, options.log);
     warnOfFewOpenFiles(options.log);
-    await host.launch();
+    // Not at every launch: no process of an earlier node is left once the prefix is locked.
+    await host.launch(() => setDamagedStorageAside(runtime.storage, options.log));
   } catch (error) {
     if (host === null) lock.release();
     else await host.stop(0);
@@ -155,8 +154,8 @@ class SupervisedHost implements DataPlane {
     }
   }
 
-  /** Opens the sockets, starts the processes, waits until they serve. */
-  async launch(): Promise<void> {
+  /** Opens the sockets, starts the processes, waits until they serve. `before`: what is to be done before any of them serves. */
+  async launch(before: () => void = () => undefined): Promise<void> {
     // From the opening of the sockets to their release nothing may wait (see openListeningSockets). What is slow comes after, while the
     // supervisor is loaded.
     const held = this.#heldSockets();
@@ -182,6 +181,7 @@ class SupervisedHost implements DataPlane {
       ...planned,
       listener: { ...planned.listener, port: sockets[place]?.port ?? planned.listener.port },
     }));
+    before();
     const generation = this.#folder.nextGeneration();
     try {
       await supervisor.start(await this.#writePlan(this.#options, this.#listeners, generation));
