@@ -1,4 +1,4 @@
-import { createSecureContext } from 'node:tls';
+import { createRequire } from 'node:module';
 import { messageOf } from '../../shared/thrown.ts';
 import { INTERMEDIATE_CIPHERS } from '../../shared/tls-ciphers.ts';
 import type { Settings } from './properties.ts';
@@ -17,6 +17,9 @@ interface ClientTls {
   /** A group of RFC 7919, or what `ssl_dhparam` says; null: no DHE. */
   readonly dhparam: string | null;
 }
+
+/** For `node:tls` where it is wanted: with it Node reads all public CAs. */
+const require = createRequire(import.meta.url);
 
 const OLD = [
   INTERMEDIATE_CIPHERS,
@@ -78,6 +81,7 @@ export function clientTls(settings: Settings): ClientTls {
 /** Why the ciphers that are set cannot be used; null: they can, or are not asked for. */
 export function cipherProblem({ ssl_cipher_suite: suite, ssl_ciphers: ciphers }: Settings): string | null {
   if (suite !== 'custom' || ciphers === null) return null;
+  const { createSecureContext }: typeof import('node:tls') = require('node:tls');
   try {
     createSecureContext({ ciphers });
     return null;
