@@ -75,6 +75,15 @@ it.each(['word.ts', 'lua.wasm', 'maker.ts'])(
   },
 );
 
+it('looks through large files to their end', async () => {
+  const large = 'x'.repeat(3 << 20);
+  write('maker.ts', large);
+  await keep();
+  expect(kept()).toBeDefined();
+  write('maker.ts', `${large.slice(1)}y`, statSync(at('maker.ts')).mtime);
+  expect(kept()).toBeUndefined();
+});
+
 it('gives nothing back once a file is gone, or what was kept was cut off', async () => {
   await keep();
   rmSync(at('word.ts'));
