@@ -1,10 +1,9 @@
 import type { ConfigReplay } from '../../shared/cluster/config-replay.ts';
 import type { ReplayFigures } from '../../shared/cluster/replay.ts';
-import { exportYaml } from '../../shared/declarative/export.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { plugins as knownPlugins } from '../../shared/plugins/registry.ts';
 import { alignedWith } from '../declarative/aligned.ts';
-import { exportedRows } from '../declarative/all-rows.ts';
+import { exportedDocument } from '../declarative/exported.ts';
 import { packConfig } from '../declarative/pack.ts';
 import type { Settings } from '../settings/properties.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
@@ -67,7 +66,7 @@ async function storedConfig(settings: Settings): Promise<string> {
   if (admin !== null) return admin.ask('/config/export');
   return inDefaultWorkspace(settings, async (workspace) => {
     let text = '';
-    for await (const part of exportYaml((entity) => exportedRows(workspace, entity))) text += part;
+    for await (const part of exportedDocument(workspace)) text += part;
     return text;
   });
 }

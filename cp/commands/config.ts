@@ -2,12 +2,12 @@ import { createWriteStream, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 
-import { exportYaml } from '../../shared/declarative/export.ts';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { withoutUnseen } from '../../shared/unseen.ts';
-import { allRows, exportedRows } from '../declarative/all-rows.ts';
+import { allRows } from '../declarative/all-rows.ts';
 import { diffConfig } from '../declarative/diff.ts';
+import { exportedDocument } from '../declarative/exported.ts';
 import { type ImportOutcome, importConfig } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -213,12 +213,7 @@ async function save(settings: Settings, file: string): Promise<void> {
   refuseOverwriting(file);
   const admin = runningAdmin(settings, 'config export');
   if (admin === null) {
-    await inDefaultWorkspace(settings, (workspace) =>
-      write(
-        file,
-        exportYaml((entity) => exportedRows(workspace, entity)),
-      ),
-    );
+    await inDefaultWorkspace(settings, (workspace) => write(file, exportedDocument(workspace)));
   } else await write(file, [await admin.ask('/config/export')]);
   process.stdout.write(`exported to ${file}\n`);
 }

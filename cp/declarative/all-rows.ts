@@ -14,11 +14,14 @@ export interface RowSource {
   };
 }
 
-/** Every row of an entity as exports have it: `ttl` is the time at which it vanishes, which is the same whenever it is read. */
-export async function* exportedRows(source: RowSource, entity: string): AsyncIterable<Row> {
+/**
+ * Every row of an entity as exports have it: `ttl` is the time at which it vanishes, which is the same whenever it is read. `since`: when
+ * the view began that they are read in, in seconds since the epoch.
+ */
+export async function* exportedRows(source: RowSource, entity: string, since?: number): AsyncIterable<Row> {
   for await (const { rows, askedAt } of allPages(source, entity)) {
     for (const row of rows)
-      yield typeof row.ttl === 'number' ? { ...row, ttl: Math.floor(askedAt + row.ttl + 1) } : row;
+      yield typeof row.ttl === 'number' ? { ...row, ttl: Math.floor((since ?? askedAt) + row.ttl + 1) } : row;
   }
 }
 

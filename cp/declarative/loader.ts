@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 
-import { exportYaml } from '../../shared/declarative/export.ts';
 import type { ParsedConfig } from '../../shared/declarative/parse.ts';
 import { withLuaPlugins } from '../../shared/lua-plugins/with-lua-plugins.ts';
 import type { Row } from '../../shared/record.ts';
 import type { ConfigLoader, LoadedConfig } from '../admin/declarative/config-loader.ts';
 import { catalogOf, type Schemas } from '../store/catalog.ts';
 import type { Store, Workspace } from '../store/store.ts';
-import { allRows, exportedRows } from './all-rows.ts';
+import { allRows } from './all-rows.ts';
 import { diffConfig } from './diff.ts';
 import { DocumentRoom } from './document-room.ts';
+import { exportedDocument } from './exported.ts';
 import { InvalidDeclarativeConfig, importConfig, parseConfig, readConfig } from './import.ts';
 import { LastLoaded } from './last-loaded.ts';
 
@@ -138,7 +138,7 @@ export function configLoader(
     hash: (name) => loaded.get(name)?.hash ?? EMPTY_HASH,
     async *document(name) {
       const workspace = await workspaceOf(name);
-      yield* exportYaml((entity) => exportedRows(workspace, entity));
+      yield* exportedDocument(workspace);
     },
   };
 }

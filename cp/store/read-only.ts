@@ -21,6 +21,7 @@ function readOnlyWorkspace(workspace: Workspace): Workspace {
     name: workspace.name,
     entity: (name) => readOnlyEntity(workspace, name),
     transaction: (work) => workspace.transaction((inside) => work(readOnlyWorkspace(inside))),
+    snapshot: (work) => workspace.snapshot((inside) => work(readOnlyWorkspace(inside))),
     tags: (query) => workspace.tags(query),
   };
 }

@@ -92,6 +92,8 @@ export interface Workspace {
   entity(name: string): EntityStore;
   /** All or nothing, one serial; `work` may run again when the database asks for a retry. */
   transaction<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
+  /** One view of the rows as of now, for as long as `work` reads; it must not wait for anybody else meanwhile. */
+  snapshot<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
   /** `GET /tags` and `GET /tags/{tag}`: which rows carry which tags, ordered by row id. */
   tags(query?: TagQuery): Promise<TagPage>;
 }

@@ -1,12 +1,16 @@
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Catalog } from './catalog.ts';
-import type { Session } from './database.ts';
+import type { Database, Session } from './database.ts';
 import { entityStore } from './entity-store.ts';
 import type { EntityStore, Workspace } from './store.ts';
 import { listTags } from './tags.ts';
 
 /** The named workspace, or null. */
-export async function findWorkspace(catalog: Catalog, session: Session, name: string): Promise<Workspace | null> {
+export async function findWorkspace(
+  catalog: Catalog,
+  session: Session | Database,
+  name: string,
+): Promise<Workspace | null> {
   // It can neither go nor be renamed, and who asks for it may want no more than to hear that the database is away.
   if (name === DEFAULT_WORKSPACE.name) return workspaceOver(catalog, session, DEFAULT_WORKSPACE);
   if (name.includes('\0')) return null;
@@ -20,7 +24,7 @@ export async function findWorkspace(catalog: Catalog, session: Session, name: st
 /** A workspace whose reads and writes go through one session. */
 export function workspaceOver(
   catalog: Catalog,
-  session: Session,
+  session: Session | Database,
   identity: { readonly id: string; readonly name: string },
 ): Workspace {
   const within = (inside: Session): Workspace => workspaceOver(catalog, inside, identity);
@@ -33,6 +37,7 @@ export function workspaceOver(
       return known;
     },
     transaction: (work) => session.transaction((inside) => work(within(inside))),
+    snapshot: (work) => ('snapshot' in session ? session.snapshot((inside) => work(within(inside))) : work(workspace)),
     tags: (query = {}) => listTags(catalog, session, identity.id, query),
   };
   return workspace;

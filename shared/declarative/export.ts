@@ -3,6 +3,11 @@ import type { EntitySchema } from '../schema/vocabulary.ts';
 import { nestedCollections } from './items.ts';
 import { writeYaml } from './yaml.ts';
 
+/** The entities that are in exports, in the order in which they are loaded again. */
+export const exportedEntities: readonly EntitySchema[] = entities.filter(
+  ({ name, db_export: exported }) => exported !== false && name !== 'workspaces',
+);
+
 /** Stored rows, by entity name; read in the order they come. */
 type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>>>;
 
@@ -14,8 +19,7 @@ type RowsOf = (entity: string) => AsyncIterable<Readonly<Record<string, unknown>
  */
 export async function* exportYaml(rowsOf: RowsOf): AsyncIterable<string> {
   yield '_format_version: "3.0"\n_transform: false\n';
-  for (const schema of entities) {
-    if (schema.db_export === false || schema.name === 'workspaces') continue;
+  for (const schema of exportedEntities) {
     let any = false;
     for await (const row of rowsOf(schema.name)) {
       if (!any) yield `${schema.name}:\n`;

@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { generateKeyPairSync } from 'node:crypto';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { allRows } from '../../../cp/declarative/all-rows.ts';
+import { exportedDocument } from '../../../cp/declarative/exported.ts';
 import { importConfig, parseConfig } from '../../../cp/declarative/import.ts';
 import { sameRow } from '../../../cp/declarative/same-row.ts';
 import { catalogOf } from '../../../cp/store/catalog.ts';
@@ -179,6 +181,43 @@ describe('a document that is loaded again', () => {
     };
     const outcome = await importConfig(await workspaceOf(admin.store), config, { mode: 'replace', catalog, onStart });
     expect(outcome).toMatchObject({ written: 0, deleted: 0 });
+  });
+
+  it('has an export be of one moment, whoever writes while it is made', async () => {
+    await post(document);
+    const workspace = await workspaceOf(admin.store);
+    const write = (): Promise<Row> =>
+      workspace.transaction(async (inside) => {
+        const service = await inside.entity('services').insert({ name: 'late', host: 'late.test' });
+        return inside.entity('routes').insert({ name: 'late', paths: ['/late'], service: { id: service.id } });
+      });
+    // As another request would, not within the view that is read.
+    const elsewhere = AsyncLocalStorage.snapshot();
+    let writing: Promise<Row> | null = null;
+    const interrupted = (inside: typeof workspace): typeof workspace => ({
+      ...inside,
+      entity(name) {
+        const entity = inside.entity(name);
+        return {
+          ...entity,
+          page(query) {
+            // Behind the services.
+            if (name === 'routes') writing ??= elsewhere(write);
+            return entity.page(query);
+          },
+        };
+      },
+      snapshot: (work) => inside.snapshot((view) => work(interrupted(view))),
+    });
+    const text = async (of: typeof workspace): Promise<string> => {
+      let whole = '';
+      for await (const part of exportedDocument(of)) whole += part;
+      return whole;
+    };
+    const before = await text(workspace);
+    expect(await text(interrupted(workspace))).toBe(before);
+    await writing;
+    expect((await text(workspace)).split('late')).toHaveLength(5);
   });
 
   it('has an export make the same rows elsewhere, and lets none of them live longer than it was to', async () => {
