@@ -4,13 +4,15 @@ export function jsonProblem(text: string): string {
   try {
     scanner.document();
   } catch (error) {
-    if (error instanceof Unexpected) return error.message;
+    if (error instanceof JsonProblem) return error.message;
     throw error;
   }
   return 'it is no JSON';
 }
 
-class Unexpected extends Error {
+class JsonProblem extends Error {}
+
+class Unexpected extends JsonProblem {
   constructor(wanted: string, { name, at }: Token) {
     super(`Expected ${wanted} but found ${name} at character ${at + 1}`);
   }
@@ -20,6 +22,9 @@ interface Token {
   readonly name: string;
   readonly at: number;
 }
+
+/** Tables within tables that Kong's library reads. */
+const DEEPEST = 1000;
 
 const MARKS: Readonly<Record<string, string>> = {
   '{': 'T_OBJ_BEGIN',
@@ -36,6 +41,7 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4})/y;
 class Scanner {
   readonly #text: string;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -49,10 +55,10 @@ class Scanner {
   #value(token: Token): void {
     switch (token.name) {
       case 'T_OBJ_BEGIN':
-        this.#members(this.#next());
+        this.#deeper(() => this.#members(this.#next()));
         return;
       case 'T_ARR_BEGIN':
-        this.#items(this.#next());
+        this.#deeper(() => this.#items(this.#next()));
         return;
       case 'T_STRING':
       case 'T_NUMBER':
@@ -62,6 +68,14 @@ class Scanner {
       default:
         throw new Unexpected('value', token);
     }
+  }
+
+  #deeper(read: () => void): void {
+    this.#depth++;
+    if (this.#depth > DEEPEST)
+      throw new JsonProblem(`Found too many nested data structures (${this.#depth}) at character ${this.#at}`);
+    read();
+    this.#depth--;
   }
 
   #members(first: Token): void {

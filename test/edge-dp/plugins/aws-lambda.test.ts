@@ -278,6 +278,13 @@ describe('aws-lambda', () => {
     expect(sending.sent.map(bodyOf)).toEqual([body]);
   });
 
+  it.each(['[', '{"a":['])('says of an answer that begins %s without an end that it is too deep', (text) => {
+    expect(proxyResponse(text.repeat(50_000))).toMatch(
+      /^Found too many nested data structures \(1001\) at character \d+$/,
+    );
+    expect(proxyResponse(text.repeat(400))).toMatch(/^Expected .* but found T_END at character \d+$/);
+  });
+
   it('sends a long body in base64 as it came', async () => {
     const keys = { aws_key: 'k', aws_secret: 's', awsgateway_compatible: true };
     const body = 'é😀'.repeat(100_000);
