@@ -562,7 +562,9 @@ describe('zipkin', () => {
     await get('/silent');
     await expect
       .poll(() => gateway.log.join('\n'), { message: 'a line about the collector', timeout: 60_000 })
-      .toMatch(/queue zipkin \S+ [\da-f]+: 2 entries could not be sent and were dropped: .*(?:123 ms|within read_timeout)/);
+      .toMatch(
+        /queue zipkin \S+ [\da-f]+: 2 entries could not be sent and were dropped: .*(?:123 ms|within read_timeout)/,
+      );
   });
 
   it('says of a request that went nowhere what it knows', async () => {
