@@ -9,7 +9,7 @@ export interface RawAnswer {
 }
 
 /**
- * Sends lines, each as it is, as one request to a port of this machine, and gives the answer, which must have a length or no
+ * Sends lines, each as it is, as one request to a port of this machine, and gives the answer, which must have a length, come in chunks or have no
  * body. No client library adds, mends or refuses anything.
  */
 export function rawRequest(port: number, head: readonly string[], body = ''): Promise<RawAnswer> {
@@ -19,16 +19,24 @@ export function rawRequest(port: number, head: readonly string[], body = ''): Pr
     socket.setEncoding('latin1').on('data', (chunk: string) => {
       text += chunk;
       const answer = parse(text);
-      if (answer === null) return;
+      // Who leaves before the last chunk has left in the middle.
+      if (answer === null || (answer.headers.get('transfer-encoding') === 'chunked' && !LAST_CHUNK.test(text))) return;
       resolve(answer);
       socket.destroy();
     });
     socket.setTimeout(60_000, () => socket.destroy(new Error(`no answer in 60 s to ${head[0]}`)));
-    socket.once('error', reject).once('close', () => reject(new Error(`no whole answer to ${head[0]}: ${text}`)));
+    socket.once('error', reject).once('close', () => {
+      const answer = parse(text);
+      if (answer === null) reject(new Error(`no whole answer to ${head[0]}: ${text}`));
+      else resolve(answer);
+    });
   });
 }
 
-/** Null while it is incomplete. */
+/** With trailers or without. */
+const LAST_CHUNK = /\r\n0\r\n(?:[^\r\n]+\r\n)*\r\n$/;
+
+/** Null while it is incomplete; of one in chunks what there is of it. */
 function parse(text: string): RawAnswer | null {
   const end = text.indexOf('\r\n\r\n');
   if (end < 0) return null;
