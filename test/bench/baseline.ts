@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { V8_FLAGS } from '../../edge-dp/hosts/v8-flags.ts';
-import { workerdBinary } from '../../edge-dp/hosts/workerd/workerd-run.ts';
+import { workerdBinary, workerdEnvironment } from '../../edge-dp/hosts/workerd/workerd-run.ts';
 import { until } from '../e2e/processes.ts';
 import { freePorts } from '../free-port.ts';
 import { listening } from './processes.ts';
@@ -19,7 +19,7 @@ export async function startNodeBaseline(
   return { name: 'bare', ports: { plain, tls, http2, grpc }, child, stop: () => void child.kill('SIGKILL') };
 }
 
-/** The same on workerd: a pass-through Worker, with the V8 flags and the kind of upstream binding the data plane has. */
+/** The same on workerd: a pass-through Worker, with the V8 flags, the environment and the kind of upstream binding the data plane has. */
 export async function startBaseline(upstreamPort: number): Promise<Rival> {
   const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
   const [port = 0] = await freePorts(1);
@@ -45,7 +45,10 @@ const config :Workerd.Config = (
   v8Flags = ${JSON.stringify(V8_FLAGS)}
 );`,
   );
-  const child = spawn(workerdBinary(), ['serve', join(folder, 'config.capnp')], { stdio: 'ignore' });
+  const child = spawn(workerdBinary(), ['serve', join(folder, 'config.capnp')], {
+    stdio: 'ignore',
+    env: workerdEnvironment(process.env),
+  });
   await until(
     () =>
       fetch(`http://127.0.0.1:${port}/`).then(

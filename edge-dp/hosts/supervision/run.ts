@@ -60,10 +60,15 @@ export function endOf(child: ChildProcess, output: Output): Promise<string> {
  * however it dies, the watcher sees the end of the pipe and kills the command. Both are children of this process, which waits for
  * them when they end: nobody else may, in a container. `descriptors` become 4, 5, … of the command. Throws what `spawn` throws.
  */
-export function spawnTethered(command: readonly string[], descriptors: readonly (number | 'pipe')[]): ChildProcess {
+export function spawnTethered(
+  command: readonly string[],
+  descriptors: readonly (number | 'pipe')[],
+  environment: NodeJS.ProcessEnv = process.env,
+): ChildProcess {
   const child = spawn('/bin/sh', ['-c', WHEN_WATCHED, 'sh', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...descriptors],
     cwd: '/',
+    env: environment,
   });
   if (child.pid === undefined) return child;
   try {

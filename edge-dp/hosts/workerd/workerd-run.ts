@@ -45,6 +45,7 @@ export function runWorkerd(
       `--socket-addr=${WARM_UP_SOCKET}=unix:${warmUpPath}`,
     ],
     ['pipe', ...sockets.map(({ descriptor }) => descriptor)],
+    workerdEnvironment(process.env),
   );
   const output = new Output();
   for (const stream of [child.stdout, child.stderr]) output.read(stream, (line) => runtimeLog.line(line));
@@ -175,3 +176,17 @@ export function workerdBinary(): string {
   if (typeof path !== 'string') throw new Error('the npm package workerd does not say where its executable is');
   return path;
 }
+
+/**
+ * The environment workerd runs in: its allocator (TCMalloc) has a cache for each core where the C library leaves it the kernel's
+ * restartable sequences, which glibc takes for itself from 2.35 on unless it is told not to. Without them its caches are by thread and
+ * slower, of which a request, which makes and frees hundreds of small objects, takes 3 % more processor time.
+ */
+export function workerdEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { GLIBC_TUNABLES: own = '' } = environment;
+  const tunables = own.split(':').filter((tunable) => tunable !== '');
+  if (tunables.some((tunable) => tunable.startsWith(RESTARTABLE_SEQUENCES))) return environment;
+  return { ...environment, GLIBC_TUNABLES: [...tunables, `${RESTARTABLE_SEQUENCES}0`].join(':') };
+}
+
+const RESTARTABLE_SEQUENCES = 'glibc.pthread.rseq=';

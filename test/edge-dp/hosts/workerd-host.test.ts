@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { workerdEnvironment } from '../../../edge-dp/hosts/workerd/workerd-run.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { freePorts } from '../../free-port.ts';
 import { commandOf, descendants, runs } from '../../proc.ts';
@@ -92,6 +93,18 @@ describe('processes on one socket', () => {
     expect(traffic.failures).toEqual([]);
     expect(dataPlane.pids().filter((pid) => before.includes(pid))).toEqual([]);
     expect(before.filter(runs)).toEqual([]);
+  });
+
+  test("the allocator may have its caches by core, beside the operator's own tunables of the C library", async () => {
+    node = await startNode({ processes: 1 });
+    const [pid] = node.dataPlane.pids();
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    expect(environment).toContain('GLIBC_TUNABLES=glibc.pthread.rseq=0');
+    expect(environment.filter((each) => each.startsWith('PATH='))).toHaveLength(1);
+
+    const tunables = (own: string) => workerdEnvironment({ GLIBC_TUNABLES: own }).GLIBC_TUNABLES;
+    expect(tunables('glibc.malloc.check=3')).toBe('glibc.malloc.check=3:glibc.pthread.rseq=0');
+    expect(tunables('glibc.pthread.rseq=1')).toBe('glibc.pthread.rseq=1');
   });
 
   test('one owner of the node, the same for every process and kept over restarts', async () => {
