@@ -114,6 +114,7 @@ export function upstreamRequest(
     followed: parts.followed,
     client: context.incoming,
     hasLeft: parts.hasLeft,
+    waitUntil: context.arrival.waitUntil,
     tls: parts.tls,
     timeouts: { connect: service.connectTimeout, read: service.readTimeout, write: service.writeTimeout },
   };

@@ -37,6 +37,8 @@ export interface UpstreamRequest {
   readonly client?: Pick<IncomingRequest, 'clientLeft' | 'onClientLeft' | 'inform'>;
   /** Whether the client has gone while it waited; absent where nobody can tell. Never rejects. */
   readonly hasLeft?: (() => Promise<boolean>) | undefined;
+  /** Of the client's request, in a runtime where a timer costs more than to share one. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /**

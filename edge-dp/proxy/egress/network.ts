@@ -107,7 +107,8 @@ class Attempt {
     this.#network = network;
     this.#request = request;
     this.#suspects = suspects;
-    this.#deadline = new Deadline(request.hasLeft, () => this.#expire('client_left', 'the client has left'));
+    const left = (): void => this.#expire('client_left', 'the client has left');
+    this.#deadline = new Deadline(request.hasLeft, left, request.waitUntil);
   }
 
   /** Sends it. The clock starts with this call, or with the last byte of the client's body. */

@@ -37,7 +37,7 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
       const client = new ClientBody();
       try {
         const sent = attempt(egress, identities, request, client);
-        return request.hasLeft === undefined ? await sent : await unlessLeft(sent, request.hasLeft);
+        return request.hasLeft === undefined ? await sent : await unlessLeft(sent, request.hasLeft, request.waitUntil);
       } catch (error) {
         if (client.broken !== null) return failed(clientFailure(client.broken), true, messageOf(client.broken));
         return failedUnproven('unreachable', `egress process: ${messageOf(error)}`);
@@ -49,12 +49,17 @@ export function processEgress(egress: Pick<Fetcher, 'fetch'>): EgressWay {
 }
 
 /** The fetch that nobody waits for ends with the client's request. */
-async function unlessLeft(sent: Promise<UpstreamResult>, hasLeft: () => Promise<boolean>): Promise<UpstreamResult> {
+async function unlessLeft(
+  sent: Promise<UpstreamResult>,
+  hasLeft: () => Promise<boolean>,
+  waitUntil: UpstreamRequest['waitUntil'],
+): Promise<UpstreamResult> {
   const { promise, resolve } = Promise.withResolvers<UpstreamResult>();
-  const deadline = new Deadline(hasLeft, () => {
+  const left = (): void => {
     resolve(failed('client_left', true, 'the client has left'));
     void sent.then((late) => late.kind === 'response' && late.response.discard()).catch(() => undefined);
-  });
+  };
+  const deadline = new Deadline(hasLeft, left, waitUntil);
   // How long it may take is the process's affair.
   deadline.set(Number.POSITIVE_INFINITY, () => undefined);
   try {

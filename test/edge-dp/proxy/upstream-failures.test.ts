@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GATEWAY_HOSTS, type RunningGateway, startGateway } from './gateway.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
@@ -90,6 +90,8 @@ describe.each(GATEWAY_HOSTS)('upstreams that misbehave on %s', (host) => {
           // For what never answers: anything else may take its time on a busy machine.
           service(6, upstream.port, { path: '/never', read_timeout: 300 }),
           service(7, upstream.port, { path: '/never', read_timeout: 300, retries: 2 }),
+          // Long enough that no request has a timer of its own from the beginning.
+          service(8, upstream.port, { path: '/never', read_timeout: 2_500 }),
         ],
         routes: [
           route(1, '/up', 1),
@@ -100,6 +102,7 @@ describe.each(GATEWAY_HOSTS)('upstreams that misbehave on %s', (host) => {
           route(6, '/again', 5),
           route(7, '/up/never', 6),
           route(8, '/again/never', 7),
+          route(9, '/long/never', 8),
         ],
       },
     });
@@ -149,6 +152,27 @@ describe.each(GATEWAY_HOSTS)('upstreams that misbehave on %s', (host) => {
     await expect.poll(() => waiting).toBe(0);
     expect(await send('/up/fine')).toEqual({ status: 200, reused: true });
     agent.destroy();
+  });
+
+  it('keeps to timeouts of seconds, whichever request came first and however that ended', async () => {
+    const late = async (after: number) => {
+      await new Promise((resolve) => setTimeout(resolve, after));
+      const began = performance.now();
+      const answer = await get('/long/never');
+      return { status: status(answer), early: performance.now() - began < 2_490 };
+    };
+    const onTime = { status: 504, early: false };
+    // The first is answered at once; another leaves in the middle; then nobody comes any more.
+    expect(status(await get('/up/fine'))).toBe(200);
+    expect(await Promise.all([late(0), late(400), late(900)])).toEqual([onTime, onTime, onTime]);
+    const leaving = connect(gateway.port, '127.0.0.1', () =>
+      leaving.write('GET /long/never HTTP/1.1\r\nHost: a\r\n\r\n'),
+    );
+    setTimeout(() => leaving.resetAndDestroy(), 300);
+    expect(await late(600)).toEqual(onTime);
+    expect(await late(1_500)).toEqual(onTime);
+    await expect.poll(() => waiting).toBe(0);
+    expect(gateway.log.filter((line) => /different request|will never generate|hung/i.test(line))).toEqual([]);
   });
 
   it('answers 503 when the name does not resolve', async () => {
