@@ -224,10 +224,11 @@ describe('listeners', () => {
       proxyListen: [
         { host: '127.0.0.1', port: 0, tls: { cert, key } },
         { host: '127.0.0.1', port: 0 },
+        { host: '127.0.0.1', port: 0 },
       ],
       statusListen: [{ host: 'localhost', port: 0 }],
     });
-    const [secure, plain] = node.dataPlane.proxyAddresses.map(({ port }) => port);
+    const [secure, plain, other] = node.dataPlane.proxyAddresses.map(({ port }) => port);
     const [status] = node.dataPlane.statusAddresses.map(({ host, port }) => `http://${host}:${port}/`);
 
     const text = await new Promise<string>((resolve, reject) => {
@@ -238,10 +239,15 @@ describe('listeners', () => {
       request.on('error', reject).end();
     });
     const seen = JSON.parse(text);
-    expect(seen.props).toEqual({ listener: { scheme: 'https', port: secure, loopback: true } });
+    // The only one of its kind is known by the scheme.
+    expect(seen.props).toEqual({});
+    expect(seen.url).toBe(`https://127.0.0.1:${secure}/`);
     expect(seen.cf.clientIp).toMatch(/^127\.0\.0\.1:\d+$/);
     expect(seen.settings.proxy.ports).toEqual({ http: plain, https: secure });
-    expect(JSON.parse((await ask(`http://127.0.0.1:${plain}/`)).text).props.listener.scheme).toBe('http');
+    for (const port of [plain, other]) {
+      const { props } = JSON.parse((await ask(`http://127.0.0.1:${port}/`)).text);
+      expect(props).toEqual({ listener: { scheme: 'http', port, loopback: true } });
+    }
     expect(JSON.parse((await ask(String(status))).text)).toMatchObject({ status: 'ok' });
   });
 

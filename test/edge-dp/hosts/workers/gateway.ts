@@ -31,7 +31,7 @@ export default {
         return env.EGRESS?.fetch(new Request(target, request)) ?? new Response('none', { status: 404 });
       }
       default:
-        return Response.json({ isolate, props: ctx.props, cf: request.cf, settings: env.SETTINGS });
+        return Response.json({ isolate, url: request.url, props: ctx.props, cf: request.cf, settings: env.SETTINGS });
     }
   },
 };
