@@ -3,10 +3,41 @@ export const LOOK = 1_000;
 
 type WaitUntil = (work: Promise<unknown>) => void;
 
-/** What begins to wait for something longer than a look is away; the same in all requests of an isolate. */
-const waiting = new Set<() => void>();
+/**
+ * What begins to wait for something longer than a look is away, each in a place of its own; the same in all requests of an isolate. Places
+ * are used again: tables that grow and shrink, or a list, would be old when they are given up, and keep all that requests
+ * hold until the next full collection.
+ */
+const waiting: (Waiting | null)[] = [];
+const free: number[] = [];
 /** When they are looked at; milliseconds since the epoch, null: nobody will. */
 let lookAt: number | null = null;
+
+/** One that waits. */
+class Waiting {
+  readonly #begin: () => void;
+  #place: number | null;
+
+  /** `begin` has it go on, in the request it is of. */
+  constructor(begin: () => void) {
+    this.#begin = begin;
+    this.#place = free.pop() ?? waiting.length;
+    waiting[this.#place] = this;
+  }
+
+  /** It is over, or looked at. */
+  cancel(): void {
+    if (this.#place === null) return;
+    waiting[this.#place] = null;
+    free.push(this.#place);
+    this.#place = null;
+  }
+
+  begin(): void {
+    this.cancel();
+    this.#begin();
+  }
+}
 
 /**
  * Calls `begin` once it has waited for a second at the most, unless it is taken back before, as what is over by then is: a timer of the
@@ -17,18 +48,16 @@ export function beginSoon(begin: () => void, waitUntil: WaitUntil): { cancel(): 
   const { promise, resolve } = Promise.withResolvers<void>();
   // What follows a promise runs in the request that made it, whichever resolves it.
   void promise.then(begin);
-  waiting.add(resolve);
   const now = Date.now();
   // A look that is overdue was given up with its request.
   if (lookAt === null || now > lookAt + LOOK) {
     lookAt = now + LOOK;
     waitUntil(new Promise<void>((looked) => setTimeout(() => looked(look()), LOOK)));
   }
-  return { cancel: () => void waiting.delete(resolve) };
+  return new Waiting(resolve);
 }
 
 function look(): void {
   lookAt = null;
-  for (const resolve of waiting) resolve();
-  waiting.clear();
+  for (const each of waiting) each?.begin();
 }
