@@ -86,7 +86,7 @@ class SupervisedHost implements DataPlane {
   #listeners: readonly PlannedListener[];
   #supervisor: SupervisorProcess | null = null;
   #stopping = false;
-  /** By control plane, what was found wrong with it and told; until the link is up. */
+  /** By control plane, what was found wrong with it and told; until the link is up, or a reload. */
   readonly #findings = new Map<string, string>();
 
   constructor(
@@ -136,6 +136,8 @@ class SupervisedHost implements DataPlane {
     this.#folder.keepOnly(generation);
     this.#listeners = listeners;
     this.#options = options;
+    // Whoever reloaded to mend it is told that it is no better.
+    this.#findings.clear();
     this.#probeControlPlanes();
   }
 
