@@ -7,18 +7,24 @@ import { isRecord } from './record.ts';
 export type FieldPath = string;
 
 /** The texts in that place. */
-export function* textsAt(value: unknown, steps: readonly string[], at = 0): Generator<string, void> {
+export function textsAt(value: unknown, steps: readonly string[]): readonly string[] {
+  const found: string[] = [];
+  collect(value, steps, 0, found);
+  return found;
+}
+
+function collect(value: unknown, steps: readonly string[], at: number, found: string[]): void {
   const step = steps[at];
   if (step === undefined) {
-    if (typeof value === 'string') yield value;
+    if (typeof value === 'string') found.push(value);
   } else if (step === '**' && typeof value === 'string') {
-    yield value;
+    found.push(value);
   } else if (step === '*' || step === '**') {
     const items = Array.isArray(value) || isRecord(value) ? Object.values(value) : [];
-    for (const item of items) yield* textsAt(item, steps, step === '**' ? at : at + 1);
+    for (const item of items) collect(item, steps, step === '**' ? at : at + 1, found);
   } else if (isRecord(value)) {
-    if (step === '@') yield* Object.keys(value);
-    else if (Object.hasOwn(value, step)) yield* textsAt(value[step], steps, at + 1);
+    if (step === '@') found.push(...Object.keys(value));
+    else if (Object.hasOwn(value, step)) collect(value[step], steps, at + 1, found);
   }
 }
 

@@ -39,15 +39,23 @@ export class PersistentMap<V> {
   }
 
   set(key: string, value: V): PersistentMap<V> {
-    return this.setAll([[key, value]]);
+    const batch: Batch = { added: 0 };
+    return this.#with(insert(this.#root, 0, hashOf(key), key, value, batch), batch);
   }
 
-  /** All of them, the last of equal keys; what is made for one is changed in place for the next. */
-  setAll(entries: Iterable<readonly [string, V]>): PersistentMap<V> {
+  /** All of them; what is made for one is changed in place for the next. */
+  setAll(entries: ReadonlyMap<string, V>): PersistentMap<V> {
     const batch: Batch = { added: 0 };
     let root = this.#root;
-    for (const [key, value] of entries) root = insert(root, 0, hashOf(key), key, value, batch);
-    return root === this.#root ? this : new PersistentMap(root, this.size + batch.added);
+    // Thousands at a time: nothing is made for an entry that is not kept.
+    entries.forEach((value, key) => {
+      root = insert(root, 0, hashOf(key), key, value, batch);
+    });
+    return this.#with(root, batch);
+  }
+
+  #with(root: Branch<V>, { added }: Batch): PersistentMap<V> {
+    return root === this.#root ? this : new PersistentMap(root, this.size + added);
   }
 
   delete(key: string): PersistentMap<V> {
@@ -84,7 +92,7 @@ interface Branch<V> {
 
 interface OwnBranch<V> extends Branch<V> {
   bitmap: number;
-  readonly children: (Branch<V> | Leaf<V>)[];
+  children: (Branch<V> | Leaf<V>)[];
 }
 
 interface Leaf<V> {
@@ -122,7 +130,8 @@ function insert<V>(branch: Branch<V>, shift: number, hash: number, key: string, 
   const child = own.children[at];
   if ((own.bitmap & bit) === 0 || child === undefined) {
     batch.added += 1;
-    own.children.splice(at, 0, { kind: 'leaf', hash, key, value, others: null });
+    // Of the very length: what grows by itself takes room in advance, which thousands of branches would never use.
+    own.children = own.children.toSpliced(at, 0, { kind: 'leaf', hash, key, value, others: null });
     own.bitmap |= bit;
   } else {
     own.children[at] = insertInto(child, shift + BITS, hash, key, value, batch);

@@ -127,7 +127,8 @@ export class Gateway {
   update(changes: ConfigChanges): Gateway {
     const parts = this.#parts;
     const services = applied(parts.services, changes.get('services'), readService);
-    const routes = applied(parts.routes, changes.get('routes'), readRoute);
+    const changed = readAll(changes.get('routes'), readRoute);
+    const routes = withoutAll(parts.routes, changes.get('routes')?.deletes).setAll(changed);
     const planned = (plan: PluginPlan): PluginPlan => {
       const [rows, sent] = [changes.get('plugins'), changes.get('custom_plugins')];
       return rows === undefined && sent === undefined ? plan : plan.update(rows, sent);
@@ -140,12 +141,13 @@ export class Gateway {
       serverNames: parts.serverNames.update(changes.get('snis')),
       consumerGroups: applied(parts.consumerGroups, changes.get('consumer_groups'), readConsumerGroup),
       workspaceNames: applied(parts.workspaceNames, changes.get('workspaces'), readWorkspaceName),
-      router: rerouted(parts.router, HTTP_PROTOCOLS, parts, { services, routes }, changes),
+      router: rerouted(parts.router, HTTP_PROTOCOLS, parts, { services, routes, changed }, changes),
       balancers: parts.balancers.update(changes),
       upstreamTls: parts.upstreamTls,
     };
     const { streams } = parts;
-    const streamRouter = streams && rerouted(streams.router, STREAM_PROTOCOLS, parts, { services, routes }, changes);
+    const streamRouter =
+      streams && rerouted(streams.router, STREAM_PROTOCOLS, parts, { services, routes, changed }, changes);
     // Last of all: what plugins open is nobody's to close where another part refuses the config.
     const plugins = planned(parts.plugins);
     try {
@@ -163,10 +165,23 @@ function applied<T>(
   changes: TableChanges | undefined,
   read: (row: BundleRow, secrets?: RowSecrets) => T,
 ): PersistentMap<T> {
+  return changes === undefined ? map : withoutAll(map, changes.deletes).setAll(readAll(changes, read));
+}
+
+/** What is there now of the rows that are new or other, by id. */
+function readAll<T>(
+  changes: TableChanges | undefined,
+  read: (row: BundleRow, secrets?: RowSecrets) => T,
+): ReadonlyMap<string, T> {
+  const entries = new Map<string, T>();
+  for (const row of changes?.upserts ?? []) entries.set(row.id, read(row, changes?.secrets?.get(row.id)));
+  return entries;
+}
+
+function withoutAll<T>(map: PersistentMap<T>, ids: readonly string[] = []): PersistentMap<T> {
   let next = map;
-  for (const id of changes?.deletes ?? []) next = next.delete(id);
-  if (changes === undefined) return next;
-  return next.setAll(changes.upserts.map((row) => [row.id, read(row, changes.secrets?.get(row.id))] as const));
+  for (const id of ids) next = next.delete(id);
+  return next;
 }
 
 /** A router of routes with one of `protocols` after a change: changed routes, and those of services that were switched on or off. */
@@ -174,41 +189,54 @@ function rerouted(
   router: Router,
   protocols: ReadonlySet<string>,
   old: Parts,
-  now: { readonly services: PersistentMap<Service>; readonly routes: PersistentMap<Route> },
+  now: {
+    readonly services: PersistentMap<Service>;
+    readonly routes: PersistentMap<Route>;
+    /** Routes that are new or other, by id. */
+    readonly changed: ReadonlyMap<string, Route>;
+  },
   changes: ConfigChanges,
 ): Router {
   const upserts = new Map<string, RouteRow>();
   const deletes = new Set<string>();
-  const place = (id: string): void => {
-    const route = now.routes.get(id);
-    const service = route?.service == null ? null : now.services.get(route.service);
-    if (service === undefined)
-      throw new ConfigError(`routes ${id}: its service ${route?.service} is not part of the config`);
-    if (route === undefined || service?.enabled === false) {
-      if (old.routes.has(id)) deletes.add(id);
-    } else if (route.protocols.some((protocol) => protocols.has(protocol))) {
-      upserts.set(id, route.matching);
-    } else if (old.routes.has(id)) {
-      deletes.add(id);
-    }
+  const remove = (id: string): void => {
+    if (old.routes.has(id)) deletes.add(id);
   };
-  for (const id of changedIds(changes.get('routes'))) place(id);
+  const serviceOf = servicesOf(now.services);
+  const place = (route: Route): void => {
+    const { id } = route;
+    if (serviceOf(route)?.enabled === false) remove(id);
+    else if (route.protocols.some((protocol) => protocols.has(protocol))) upserts.set(id, route.matching);
+    else remove(id);
+  };
+  for (const id of changes.get('routes')?.deletes ?? []) remove(id);
+  now.changed.forEach(place);
   const switched = new Set<string>();
-  for (const id of changedIds(changes.get('services'))) {
+  const { upserts: others, deletes: gone } = changes.get('services') ?? NOTHING;
+  for (const id of [...gone, ...others.map((row) => row.id)]) {
     const before = old.services.get(id);
     if (before !== undefined && before.enabled !== now.services.get(id)?.enabled) switched.add(id);
   }
   // So seldom that no list of the routes of each service is kept for it.
   if (switched.size > 0) {
-    for (const { id, service } of now.routes.values()) if (service !== null && switched.has(service)) place(id);
+    for (const route of now.routes.values()) if (route.service !== null && switched.has(route.service)) place(route);
   }
   if (upserts.size === 0 && deletes.size === 0) return router;
   return router.update({ upserts: [...upserts.values()], deletes: [...deletes] });
 }
 
+const NOTHING: TableChanges = { upserts: [], deletes: [] };
 const HTTP_PROTOCOLS = new Set(['http', 'https', 'grpc', 'grpcs']);
 const STREAM_PROTOCOLS = new Set(['tcp', 'tls', 'tls_passthrough', 'udp']);
 
-function changedIds(changes: TableChanges | undefined): Iterable<string> {
-  return changes === undefined ? [] : new Set([...changes.deletes, ...changes.upserts.map((row) => row.id)]);
+/** The service of a route, null where it has none. Routes of one service stand side by side, mostly: it is looked up once. */
+function servicesOf(services: PersistentMap<Service>): (route: Route) => Service | null {
+  let last: Service | null = null;
+  return ({ id, service }) => {
+    if (service === null) return null;
+    if (service === last?.id) return last;
+    last = services.get(service) ?? null;
+    if (last !== null) return last;
+    throw new ConfigError(`routes ${id}: its service ${service} is not part of the config`);
+  };
 }

@@ -23,20 +23,21 @@ export function classicConditions(route: RouteRow, paths: readonly string[], dia
   const terms: Expression[] = [];
   const { snis, sources, destinations, methods, hosts, headers } = route;
   // Most routes have one of these, and there are thousands: what is not there is to cost nothing.
-  const add = <T>(values: readonly T[] | null | undefined, condition: (value: T) => Expression): void => {
-    if (values && values.length > 0) terms.push(anyOf(values.map(condition)));
-  };
-  if (snis && snis.length > 0) terms.push(anyOf([text('net.protocol', '!=', 'https'), anyOf(snis.map(sniCondition))]));
-  add(sources, (item) => endpointCondition('net.src', item));
-  add(destinations, (item) => endpointCondition('net.dst', item));
-  add(methods, (method) => text('http.method', '==', method));
-  add(hosts, (host) => hostCondition(host, dialect));
-  add(paths, pathCondition);
+  if (snis?.length) terms.push(anyOf([text('net.protocol', '!=', 'https'), anyOf(snis.map(sniCondition))]));
+  if (sources?.length) terms.push(anyOf(sources.map((item) => endpointCondition('net.src', item))));
+  if (destinations?.length) terms.push(anyOf(destinations.map((item) => endpointCondition('net.dst', item))));
+  if (methods?.length) terms.push(anyOf(methods.map((method) => text('http.method', '==', method))));
+  if (hosts?.length) terms.push(anyOf(hosts.map((host) => hostCondition(host, dialect))));
+  if (paths.length === 1) terms.push(pathCondition(paths[0] ?? ''));
+  else if (paths.length > 1) terms.push(anyOf(paths.map(pathCondition)));
   for (const [name, values] of headers ? Object.entries(headers) : []) {
-    add(values, (value) => headerCondition(name, value, values.length === 1, dialect));
+    if (values.length === 0) continue;
+    terms.push(anyOf(values.map((value) => headerCondition(name, value, values.length === 1, dialect))));
   }
-  if (dialect.protocols) add(protocolConditions(route), (condition) => condition);
-  return terms;
+  const protocols = dialect.protocols ? protocolConditions(route) : [];
+  if (protocols.length > 0) terms.push(anyOf(protocols));
+  // Of the very length: what was pushed to has room in advance.
+  return terms.slice();
 }
 
 /** What a name of `snis` asks for. */

@@ -39,17 +39,29 @@ const MAX_KEYS = 4096;
  * Alternatives (`||`) count when every one of them pins it.
  */
 export function planIndex(conditions: readonly Expression[]): Indexing {
-  const proven = new Set<Expression>();
-  const hosts = pick(conditions, proven, hostOf) ?? [null];
-  const paths = pick(conditions, proven, pathOf) ?? [''];
+  const proven: Expression[] = [];
+  const hosts = pick(conditions, proven, hostOf) ?? NO_HOST;
+  const paths = pick(conditions, proven, pathOf) ?? NO_PATH;
   // What its host or path proves already is about nothing else.
-  const others = proven.size === 0 ? conditions : conditions.filter((condition) => !proven.has(condition));
-  const values = (others.length === 0 ? null : pickValues(others, proven)) ?? [null];
+  const others = without(conditions, proven);
+  const values = (others.length === 0 ? null : pickValues(others, proven)) ?? NO_VALUE;
   if (hosts.length * paths.length * values.length <= MAX_KEYS) {
-    return { keys: cross(hosts, paths, values), remaining: conditions.filter((condition) => !proven.has(condition)) };
+    return { keys: cross(hosts, paths, values), remaining: without(conditions, proven) };
   }
   const byHost = hosts.length > paths.length;
-  return { keys: cross(byHost ? hosts : [null], byHost ? [''] : paths, [null]), remaining: conditions };
+  return { keys: cross(byHost ? hosts : NO_HOST, byHost ? NO_PATH : paths, NO_VALUE), remaining: conditions };
+}
+
+const NO_HOST: readonly null[] = [null];
+const NO_PATH: readonly string[] = [''];
+const NO_VALUE: readonly null[] = [null];
+const NONE: readonly Expression[] = [];
+
+/** A rule has few conditions. */
+function without(conditions: readonly Expression[], proven: readonly Expression[]): readonly Expression[] {
+  if (proven.length === 0) return conditions;
+  if (proven.length === conditions.length) return NONE;
+  return conditions.filter((condition) => !proven.includes(condition));
 }
 
 function cross(
@@ -57,6 +69,10 @@ function cross(
   paths: readonly string[],
   values: readonly (ValueKey | null)[],
 ): IndexKey[] {
+  // Most rules have one, and there are thousands.
+  if (hosts.length === 1 && paths.length === 1 && values.length === 1) {
+    return [{ host: hosts[0] ?? null, path: paths[0] ?? '', value: values[0] ?? null }];
+  }
   const keys: IndexKey[] = [];
   for (const host of hosts) for (const path of paths) for (const value of values) keys.push({ host, path, value });
   return keys;
@@ -70,13 +86,21 @@ interface Pin<K> {
 
 function pick<K>(
   conditions: readonly Expression[],
-  proven: Set<Expression>,
+  proven: Expression[],
   pinOf: (predicate: Predicate) => Pin<K> | null,
 ): K[] | null {
-  for (const condition of conditions) {
+  for (let at = 0; at < conditions.length; at++) {
+    const condition = conditions[at];
+    if (condition === undefined) continue;
+    if (condition.kind === 'predicate') {
+      const pin = pinOf(condition);
+      if (pin === null) continue;
+      if (pin.exact) proven.push(condition);
+      return [pin.key];
+    }
     const pins = pinsOf(condition, pinOf);
     if (!pins || pins.length > MAX_KEYS) continue;
-    if (pins.every((pin) => pin.exact)) proven.add(condition);
+    if (pins.every((pin) => pin.exact)) proven.push(condition);
     return pins.map((pin) => pin.key);
   }
   return null;
@@ -150,7 +174,7 @@ const SELECTIVE = [
   'http.method',
 ];
 
-function pickValues(conditions: readonly Expression[], proven: Set<Expression>): ValueKey[] | null {
+function pickValues(conditions: readonly Expression[], proven: Expression[]): ValueKey[] | null {
   for (const prefix of SELECTIVE) {
     const keys = pick(conditions, proven, (predicate) => valuePinOf(predicate, prefix));
     if (keys) return keys;

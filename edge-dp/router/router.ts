@@ -71,13 +71,27 @@ class IndexedRouter implements Router {
     const edit: Edit = Symbol('edit');
     let index = this.#index;
     let rulesById = this.#rulesById;
-    const compiled = new Map(upserts.map((route) => [route.id, this.#compile(route, this.#flavor)]));
-    for (const id of new Set([...deletes, ...compiled.keys()])) {
-      for (const rule of rulesById.get(id) ?? []) index = removeRule(index, rule, edit);
-      if ((compiled.get(id)?.length ?? 0) === 0) rulesById = rulesById.delete(id);
+    // Compiled before anything is changed.
+    const compiled = new Map<string, readonly Rule[]>();
+    const without = new Set(deletes);
+    for (const route of upserts) {
+      const rules = this.#compile(route, this.#flavor);
+      if (rules.length > 0) compiled.set(route.id, rules);
+      else without.add(route.id);
     }
-    for (const rules of compiled.values()) for (const rule of rules) index = addRule(index, rule, edit);
-    rulesById = rulesById.setAll([...compiled].filter(([, rules]) => rules.length > 0));
+    const remove = (id: string): void => {
+      const before = rulesById.get(id);
+      if (before !== undefined) index = before.reduce((next, rule) => removeRule(next, rule, edit), index);
+    };
+    for (const id of without) {
+      remove(id);
+      rulesById = rulesById.delete(id);
+    }
+    compiled.forEach((rules, id) => {
+      remove(id);
+      index = rules.reduce((next, rule) => addRule(next, rule, edit), index);
+    });
+    rulesById = rulesById.setAll(compiled);
     return new IndexedRouter(this.#flavor, this.#compile, index, rulesById);
   }
 

@@ -34,6 +34,8 @@ export interface Rule {
 const PARTS = '7f145bf9-0dce-4f91-98eb-debbce4b9f6b';
 /** The port the client connected to, unless it named one. */
 const CONNECTED = { plain: 'net.dst.port', wildcard: 'net.dst.port' } as const;
+const COMPATIBLE: Dialect = { protocols: false, loweredPatterns: true, portFields: CONNECTED };
+const IN_EXPRESSIONS: Dialect = { ...COMPATIBLE, protocols: true };
 const STREAM = new Set(['tcp', 'udp', 'tls', 'tls_passthrough']);
 
 /**
@@ -59,12 +61,17 @@ export function tellingTheRoute(route: RouteRow, make: () => Rule[]): Rule[] {
 
 function rulesOf(route: RouteRow, flavor: RouterFlavor): Rule[] {
   if (flavor === 'traditional') return traditionalRules(route);
-  const dialect: Dialect = { protocols: flavor === 'expressions', loweredPatterns: true, portFields: CONNECTED };
+  const dialect = flavor === 'expressions' ? IN_EXPRESSIONS : COMPATIBLE;
   if (flavor === 'expressions' && route.expression) return [expressionRule(route, route.expression, dialect)];
-  return partsOf(route).map(({ id, paths }) =>
-    makeRule(route, classicRank(route, paths, id), classicConditions(route, paths, dialect), paths),
-  );
+  const rule = (id: string, paths: readonly string[]): Rule =>
+    makeRule(route, classicRank(route, paths, id), classicConditions(route, paths, dialect), paths);
+  const paths = route.paths ?? NO_PATHS;
+  // Most routes are one part, and there are thousands.
+  if (paths.length <= 1) return [rule(route.id.toLowerCase(), paths)];
+  return partsOf(route).map((part) => rule(part.id, part.paths));
 }
+
+const NO_PATHS: readonly string[] = [];
 
 function problemOf(error: unknown): string {
   if (error instanceof InvalidRegex) return `invalid regex: ${error.message}`;
@@ -168,9 +175,9 @@ export function makeRule(
 ): Rule {
   const { keys, remaining } = planIndex(conditions);
   const found = remaining.length === 0 ? null : new Map<Predicate, LinearRegex>();
-  const tests = found === null ? [] : remaining.map((condition) => compileTest(condition, found));
+  const test = found === null ? null : conjunction(remaining.map((condition) => compileTest(condition, found)));
   const regexes: Regexes = found === null || found.size === 0 ? NO_REGEXES : found;
-  const [first] = paths ?? [];
+  const first = paths?.[0];
   const plain = paths !== null && regexes.size === 0 && !first?.startsWith('~') && isOneLength(paths);
   return {
     route,
@@ -178,13 +185,14 @@ export function makeRule(
     conditions,
     regexes,
     keys,
-    test: tests.length === 0 ? null : conjunction(tests),
-    capturing: plain ? [] : conditions.filter((condition) => leavesTraces(condition, regexes)),
+    test,
+    capturing: plain ? NOTHING : conditions.filter((condition) => leavesTraces(condition, regexes)),
     prefixLength: plain ? (first?.length ?? 0) : null,
   };
 }
 
 const NO_REGEXES: Regexes = new Map();
+const NOTHING: readonly Expression[] = [];
 
 function isOnPath(condition: Expression): boolean {
   for (const { field } of predicates(condition)) if (field === 'http.path') return true;
@@ -198,5 +206,5 @@ function leavesTraces(condition: Expression, regexes: Regexes): boolean {
 
 /** Prefixes of as many bytes may differ in characters. */
 function isOneLength(paths: readonly string[]): boolean {
-  return paths.every((path) => path.length === paths[0]?.length);
+  return paths.length <= 1 || paths.every((path) => path.length === paths[0]?.length);
 }

@@ -21,7 +21,7 @@ describe('PersistentMap', () => {
           else model.set(key, value);
           keep(value === null ? map.delete(key) : map.set(key, value));
           for (const [key, value] of together) model.set(key, value);
-          keep(map.setAll(together));
+          keep(map.setAll(new Map(together)));
         }
         for (const [version, expected] of versions) {
           expect(version.size).toBe(expected.size);
@@ -36,11 +36,13 @@ describe('PersistentMap', () => {
   it('keeps keys of one hash apart', () => {
     // Found by trying three million.
     const [first, second, third] = ['r40512', 'r820387', 'r1990513'];
-    const two = PersistentMap.empty<number>().setAll([
+    const entries: [string, number][] = [
       [first, 1],
       [second, 2],
-      [first, 3],
-    ]);
+    ];
+    const two = PersistentMap.empty<number>()
+      .setAll(new Map(entries))
+      .setAll(new Map([[first, 3]]));
     expect([two.size, two.get(first), two.get(second), two.get(third)]).toEqual([2, 3, 2, undefined]);
     const three = two.set(third, 4).set(second, 5);
     expect([three.size, ...[first, second, third].map((key) => three.get(key))]).toEqual([3, 3, 5, 4]);
