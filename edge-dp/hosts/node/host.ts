@@ -1,8 +1,10 @@
 import { join, resolve } from 'node:path';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
 import { workerEntry } from '../own-plugins.ts';
+import { socketsOf } from '../supervision/messages.ts';
 import { startSupervised } from '../supervision/supervised-host.ts';
 import { NODE_SOCKET } from './messages.ts';
+import { nodeSockets } from './sockets.ts';
 
 /**
  * Runs a data plane node on Node itself: `processes` processes on one set of listening sockets, the Worker in each of them. What
@@ -18,6 +20,10 @@ export async function startNodeHost(options: DataPlaneOptions, given?: string): 
     identityFolder: home,
     storage: join(home, 'storage'),
     internalPaths: (_options, folder) => [socketIn(folder)],
+    begin: (listeners, processes) =>
+      Array.from({ length: processes }, (_, place) =>
+        socketsOf(nodeSockets(listeners), place).map(({ descriptor }) => descriptor),
+      ),
     mayReload: () => undefined,
     // Read while the supervisor is, too.
     writePlan: async (parts, generation, folder) =>

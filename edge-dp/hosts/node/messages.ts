@@ -3,6 +3,8 @@ import type { ProcessPlan } from './plan.ts';
 /** What a process that serves and its supervisor tell each other over Node's IPC channel. */
 
 export type ToProcess =
+  /** The first of all: the file of the Worker, with what runs it. */
+  | { readonly type: 'load'; readonly main: string }
   | {
       readonly type: 'start';
       readonly plan: ProcessPlan;

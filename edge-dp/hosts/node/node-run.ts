@@ -1,23 +1,25 @@
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { isMessage } from '../supervision/message.ts';
 import type { PlannedSocket } from '../supervision/messages.ts';
 import { endOf, Output, type Run } from '../supervision/run.ts';
 import type { RuntimeLog } from '../supervision/runtime-log.ts';
 import { settingsAt } from '../worker-settings.ts';
+import { beginProcess, isRunning } from './begin-process.ts';
 import { FIRST_DESCRIPTOR, type FromProcess, type ToProcess } from './messages.ts';
 import type { NodePlan } from './plan.ts';
 
-/** Starts one process. It is ready when it serves all `sockets` and has gone through its start sequence. */
+/**
+ * Starts one process. It is ready when it serves all `sockets` and has gone through its start sequence. `begun`: one that was started
+ * for these sockets already.
+ */
 export function runNode(
   { main, process: plan }: NodePlan,
   sockets: readonly PlannedSocket[],
   { place, count }: { readonly place: number; readonly count: number },
   runtimeLog: RuntimeLog,
+  begun: ChildProcess | null = null,
 ): Run {
-  const child = spawn(process.execPath, [main], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...sockets.map(({ descriptor }) => descriptor)],
-    cwd: '/',
-  });
+  const child = begun !== null && isRunning(begun) ? begun : beginProcess(sockets.map(({ descriptor }) => descriptor));
   const output = new Output();
   for (const stream of [child.stdout, child.stderr]) output.read(stream, (line) => runtimeLog.line(line));
   const ended = endOf(child, output);
@@ -36,6 +38,7 @@ export function runNode(
   };
   const descriptors = Object.fromEntries(sockets.map(({ name }, place) => [name, FIRST_DESCRIPTOR + place]));
   const settings = settingsAt(plan.settings, place, count);
+  tell({ type: 'load', main });
   tell({ type: 'start', plan: { ...plan, settings }, first: place === 0, descriptors });
   return {
     pid: child.pid ?? null,

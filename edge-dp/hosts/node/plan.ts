@@ -24,10 +24,9 @@ import {
 import type { SupervisorPlan } from '../supervision/messages.ts';
 import type { Generation } from '../supervision/run-folder.ts';
 import type { NodeParts } from '../supervision/supervised-host.ts';
-import { SupervisorProcess } from '../supervision/supervisor-process.ts';
 import { listenerPorts, workerSettings } from '../worker-settings.ts';
 import { DEFAULT_HTTP_LIMITS } from './http/limits.ts';
-import { NODE_SOCKET } from './messages.ts';
+import { nodeSockets } from './sockets.ts';
 import { DEFAULT_LIMITS } from './tls/limits.ts';
 
 /** What a node's processes run from. */
@@ -93,21 +92,10 @@ export async function writeNodePlan(
 ): Promise<SupervisorPlan> {
   const { code } = await bundleWorker(entry, 'node');
   const proxyListeners = listeners.filter(({ service }) => service === 'proxy').map(({ listener }) => listener);
-  let place = 0;
-  const next = (): number => SupervisorProcess.descriptorAt(place++);
   return {
     processes: options.processes,
     storage,
-    sockets: [
-      ...listeners.map(({ name, service, udp }) => ({
-        name,
-        descriptor: next(),
-        servedBy: udp?.process ?? (service === 'status' ? ('first' as const) : ('all' as const)),
-        udp: udp !== null,
-        tls: null,
-      })),
-      { name: NODE_SOCKET, descriptor: next(), servedBy: 'first' as const, tls: null },
-    ],
+    sockets: nodeSockets(listeners),
     runtime: {
       kind: 'node',
       main: generation.write('worker.mjs', code),

@@ -28,6 +28,11 @@ export interface PlannedSocket {
   readonly tls: SharedAddress | null;
 }
 
+/** The sockets that the process with this number serves. */
+export function socketsOf(sockets: readonly PlannedSocket[], place: number): readonly PlannedSocket[] {
+  return sockets.filter(({ servedBy: by }) => by === 'all' || by === place || (by === 'first' && place === 0));
+}
+
 export type ToSupervisor =
   | { readonly type: 'start'; readonly plan: SupervisorPlan }
   | { readonly type: 'reload'; readonly plan: SupervisorPlan; readonly drain: number }

@@ -43,6 +43,8 @@ export interface SupervisedRuntime {
   readonly storage: string;
   /** Paths of the Unix sockets between the node's own processes, which `folder` is for. */
   internalPaths(options: DataPlaneOptions, folder: string): readonly string[];
+  /** Descriptors of each process that the supervisor is to start before it knows what that is to serve. */
+  begin(listeners: readonly PlannedListener[], processes: number): readonly (readonly number[])[];
   /** Throws when a running node cannot take `options` in place of those it runs by. */
   mayReload(options: DataPlaneOptions, before: DataPlaneOptions): void;
   /** Writes the files of a generation. Sockets were opened in the order: listeners, then `internalPaths`. */
@@ -169,6 +171,7 @@ class SupervisedHost implements DataPlane {
         sockets.map(({ descriptor }) => descriptor),
         this.#log,
         join(this.#runtime.identityFolder, 'compiled'),
+        this.#runtime.begin(this.#listeners, this.#options.processes),
       );
     } catch (error) {
       // This process would accept on them from now on; those that were held go on being so.

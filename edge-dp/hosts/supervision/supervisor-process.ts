@@ -25,10 +25,11 @@ export class SupervisorProcess {
 
   /**
    * Starts it with listening sockets' descriptors; it takes `descriptors[i]` as `descriptorAt(i)`. `compiled`: the folder in which it, and
-   * what it starts on Node, keep compiled code, which the next start needs not compile again.
+   * what it starts on Node, keep compiled code, which the next start needs not compile again. `begun`: descriptors of each process of Node's
+   * that it is to start at once, and to tell later what it serves.
    */
-  constructor(descriptors: readonly number[], log: Log, compiled: string) {
-    this.#child = spawn(process.execPath, [MAIN], {
+  constructor(descriptors: readonly number[], log: Log, compiled: string, begun: readonly (readonly number[])[]) {
+    this.#child = spawn(process.execPath, [MAIN, ...begun.map((own) => own.join(','))], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc', ...descriptors],
       cwd: '/',
       env: { NODE_COMPILE_CACHE: compiled, ...process.env },

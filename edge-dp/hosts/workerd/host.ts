@@ -24,6 +24,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
     identityFolder: prefix,
     storage: join(prefix, 'durable-objects'),
     internalPaths: (now, folder) => internalPaths(internalSockets(folder, now, '')),
+    begin: () => [],
     mayReload(now, before) {
       if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
       throw new Error('cluster_control_plane: other names, or a proxy that was not there at the start, need a restart');

@@ -111,7 +111,7 @@ describe('processes of the native host', () => {
     expect((await controlPlane.heard('hello')).node.capabilities).not.toContain('inbound_http2');
     const pids = [
       ...dataPlane.pids(),
-      ...descendants(process.pid).filter((pid) => commandOf(pid).includes('worker.mjs')),
+      ...descendants(process.pid).filter((pid) => commandOf(pid).includes('process/begin.ts')),
     ];
     const idle = raw('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     const slow = ask(`${url}/slow`);

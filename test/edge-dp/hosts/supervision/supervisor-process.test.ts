@@ -1,22 +1,53 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openListeningSockets } from '../../../../edge-dp/hosts/listening-socket.ts';
 import type { SupervisorPlan } from '../../../../edge-dp/hosts/supervision/messages.ts';
 import { SupervisorProcess } from '../../../../edge-dp/hosts/supervision/supervisor-process.ts';
+import { commandOf, descendants, runs } from '../../../proc.ts';
+
+let compiled: string;
+beforeEach(() => {
+  compiled = mkdtempSync(join(tmpdir(), 'holdfast-compiled-'));
+});
+afterEach(() => rmSync(compiled, { recursive: true, force: true }));
 
 it('says how it ended to whoever tells it something before that and after', async () => {
-  const compiled = mkdtempSync(join(tmpdir(), 'holdfast-compiled-'));
-  try {
-    const supervisor = new SupervisorProcess([], () => {}, compiled);
-    const plan: SupervisorPlan = Object({});
-    process.kill(supervisor.pid ?? 0, 'SIGKILL');
-    const before = supervisor.start(plan);
-    await expect(before).rejects.toThrow('the supervisor process ended: signal SIGKILL');
-    await supervisor.ended;
-    await expect(supervisor.start(plan)).rejects.toThrow('the supervisor process ended: signal SIGKILL');
-    await supervisor.stop(0);
-  } finally {
-    rmSync(compiled, { recursive: true, force: true });
-  }
+  const supervisor = new SupervisorProcess([], () => {}, compiled, []);
+  const plan: SupervisorPlan = Object({});
+  process.kill(supervisor.pid ?? 0, 'SIGKILL');
+  const before = supervisor.start(plan);
+  await expect(before).rejects.toThrow('the supervisor process ended: signal SIGKILL');
+  await supervisor.ended;
+  await expect(supervisor.start(plan)).rejects.toThrow('the supervisor process ended: signal SIGKILL');
+  await supervisor.stop(0);
+});
+
+describe('processes that were begun and were told nothing yet', () => {
+  it('are gone when the supervisor has stopped', async () => {
+    const supervisor = new SupervisorProcess([], () => {}, compiled, [[]]);
+    const find = () => descendants(supervisor.pid ?? 0).find((pid) => commandOf(pid).includes('process/begin.ts'));
+    await expect.poll(find).toBeDefined();
+    const begun = find() ?? 0;
+    await supervisor.stop(1_000);
+    expect(runs(begun)).toBe(false);
+  });
+
+  it('are gone, and the supervisor with them, when the host has gone before that listened', async () => {
+    const main = fileURLToPath(new URL('../../../../edge-dp/hosts/supervision/supervisor.ts', import.meta.url));
+    const [socket] = await openListeningSockets([{ address: '127.0.0.1', port: 0 }]);
+    if (socket === undefined) throw new Error('no socket');
+    const supervisor = spawn(process.execPath, [main, '4'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc', socket.descriptor],
+    });
+    socket.release();
+    const ended = once(supervisor, 'exit');
+    supervisor.disconnect();
+    await ended;
+    await expect(fetch(`http://127.0.0.1:${socket.port}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+  });
 });
