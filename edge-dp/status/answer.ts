@@ -23,7 +23,7 @@ export async function answerStatus(
   // Kong takes a slash at the end of any path.
   const pathname = url.pathname.replace(/(?<=.)\/$/, '');
   for (const route of routes) {
-    const match = route.path.exec({ pathname });
+    const match = patternOf(route).exec({ pathname });
     if (match === null) continue;
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const answer = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
@@ -32,6 +32,17 @@ export async function answerStatus(
     return answer({ request, url, env, isolate, live, waitUntil, parameters: match.pathname.groups });
   }
   return json({ message: 'Not found' }, 404);
+}
+
+const patterns = new WeakMap<StatusRoute, URLPattern>();
+
+/** Compiled when it is first asked for: all of them take a twentieth of what a Worker takes to be there. */
+function patternOf(route: StatusRoute): URLPattern {
+  const known = patterns.get(route);
+  if (known !== undefined) return known;
+  const pattern = new URLPattern({ pathname: route.path });
+  patterns.set(route, pattern);
+  return pattern;
 }
 
 /** Why a request that a browser may have sent for a page is refused, or null. */

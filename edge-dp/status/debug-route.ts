@@ -10,9 +10,7 @@ import { json, type StatusRequest, type StatusRoute } from './routes.ts';
  *     {"method": "GET", "host": "example.com", "path": "/a?b=c", "scheme": "http", "headers": {"x-a": ["1"]},
  *      "sni": null, "source_ip": null, "source_port": null, "destination_port": null, "consumer": "<id>"}
  */
-export const debugRoutes: readonly StatusRoute[] = [
-  { path: new URLPattern({ pathname: '/debug/route' }), POST: debugRoute },
-];
+export const debugRoutes: readonly StatusRoute[] = [{ path: '/debug/route', POST: debugRoute }];
 
 async function debugRoute({ request, live }: StatusRequest): Promise<Response> {
   let body: unknown;

@@ -13,7 +13,7 @@ import { telemetryFamilies } from './telemetry-metrics.ts';
  * `/metrics` in Prometheus' text format 0.0.4, by Kong's names where Kong has the same: what is true of the node without any
  * plugin, and what the prometheus plugin has counted of each request (statuses, latencies, bandwidth).
  */
-export const metricsRoutes: readonly StatusRoute[] = [{ path: new URLPattern({ pathname: '/metrics' }), GET: metrics }];
+export const metricsRoutes: readonly StatusRoute[] = [{ path: '/metrics', GET: metrics }];
 
 async function metrics({ env, isolate, live }: StatusRequest): Promise<Response> {
   const { node, proxy } = env.SETTINGS;

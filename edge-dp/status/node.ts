@@ -10,8 +10,8 @@ let draining = false;
 
 /** `/status` and `/status/ready` as on a Kong data plane: no database, but the hash of the config requests see. */
 export const nodeRoutes: readonly StatusRoute[] = [
-  { path: new URLPattern({ pathname: '/status' }), GET: status },
-  { path: new URLPattern({ pathname: '/status/ready' }), GET: ready, POST: drain },
+  { path: '/status', GET: status },
+  { path: '/status/ready', GET: ready, POST: drain },
 ];
 
 /** What Kong shows while there is no config. */

@@ -15,9 +15,9 @@ export interface StatusRequest {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** One path of the Status API: its pattern, and its methods. HEAD is answered like GET. */
+/** One path of the Status API: its pattern, as `URLPattern` takes it, and its methods. HEAD is answered like GET. */
 export interface StatusRoute {
-  readonly path: URLPattern;
+  readonly path: string;
   readonly GET?: (request: StatusRequest) => Response | Promise<Response>;
   readonly POST?: (request: StatusRequest) => Response | Promise<Response>;
 }

@@ -15,8 +15,8 @@ export const upstreamRoutes: readonly StatusRoute[] = [
   { path: pattern('/targets/:target'), GET: withBalancer(target) },
 ];
 
-function pattern(rest: string): URLPattern {
-  return new URLPattern({ pathname: `{/:workspace}?/upstreams/:upstream${rest}` });
+function pattern(rest: string): string {
+  return `{/:workspace}?/upstreams/:upstream${rest}`;
 }
 
 function withBalancer(
