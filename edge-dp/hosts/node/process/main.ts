@@ -35,7 +35,7 @@ export function run(worker: WorkerModule): void {
         },
       );
     } else if (message.type === 'restarts') serving?.tellRestarts(message.total);
-    else void stop(message.drain);
+    else if (message.type === 'stop') void stop(message.drain);
   });
   process.on('disconnect', () => process.exit());
   // A terminal's interrupt goes to the whole group; the host decides when this process ends.
