@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 
 import { isLoopback } from '../shared/browser-guard.ts';
 import { plugins } from '../shared/plugins/registry.ts';
+import { messageOf } from '../shared/thrown.ts';
 import { AccessLog, accessLogFile } from './access-log/access-log.ts';
 import { sharedChallenges } from './acme/challenges.ts';
 import { AcmeOrders } from './acme/orders.ts';
@@ -91,7 +92,10 @@ export async function startControlPlane(
 ): Promise<ControlPlane> {
   const started: (() => Promise<unknown>)[] = [];
   const stop = async () => {
-    for (const each of started.splice(0).reverse()) await each();
+    // One that fails is no reason to leave the rest running, the database above all.
+    for (const each of started.splice(0).reverse()) {
+      await each().catch((error: unknown) => log('error', `stopping: ${messageOf(error)}`));
+    }
   };
   try {
     const schemas = schemasFor(settings.router_flavor, enabledPlugins, takesLuaPlugins(settings));

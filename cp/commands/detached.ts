@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../shared/thrown.ts';
 import { findInstance, type Instance } from '../instance/instance.ts';
 import { makePrefix } from '../instance/prefix.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
@@ -33,7 +35,10 @@ export async function startDetached(invocation: Invocation): Promise<void> {
   });
   closeSync(log);
   const { pid } = child;
-  if (pid === undefined) throw new CommandError('the system does not let another process start');
+  if (pid === undefined) {
+    const [error] = await once(child, 'error');
+    throw new CommandError(`the system does not let another process start: ${messageOf(error)}`);
+  }
   const instance = await ready(prefix, pid, () => child.exitCode ?? child.signalCode);
   if (instance === null) {
     const said = endOf(path, before).trimEnd().split('\n').slice(-20).join('\n');

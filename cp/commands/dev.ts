@@ -24,6 +24,7 @@ import { prepareFolder } from './prepare.ts';
 import { instanceAdmin } from './running-admin.ts';
 import { listenForSignals } from './signals.ts';
 import { addressRows, addressTable, type DataPlaneAddresses, developmentNote } from './start-output.ts';
+import { outliveUnhandled } from './unhandled.ts';
 
 type DevOptions = Omit<Awaited<ReturnType<typeof dataPlaneOptions>>, 'log'> & {
   readonly log: (level: LogLevel, message: string) => void;
@@ -79,6 +80,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
   const { settings, ownAccessLog, warnings } = await devSettings(invocation, file);
   const log = createLog(settings.log_level, undefined, settings.log_format);
   for (const warning of warnings) log('warn', warning);
+  outliveUnhandled(log);
   const signals = listenForSignals(log);
   const note = new InstanceNote(resolve(settings.prefix), log);
   let controlPlane: ControlPlane | null = null;

@@ -1,17 +1,20 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isRecord, mustBeRecord, type Row } from '../../shared/record.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { notRunning } from '../instance/instance.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
 import { print, printChanges, textOf } from './print-changes.ts';
 import { DIFFERENT, REQUEST_OPTIONS, replay } from './replay.ts';
-import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
+import { AdminRefusal, instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ORDERS = ['promote', 'pause', 'resume', 'abort', 'rollback'] as const;
 const ACTIONS = [...['create', 'pending', 'list', 'show', 'diff', 'config', 'replay', 'watch'], ...ORDERS];
 
 /** Milliseconds between looks. */
 const PAUSE = 500;
+/** Milliseconds for which whoever watches asks again where nobody answers: a control plane that is started again is back by then. */
+const PATIENCE = 60_000;
 
 /** Releases of groups, through a control plane that runs. */
 export const release: Command = {
@@ -125,7 +128,7 @@ async function watch(admin: RunningAdmin, id: string): Promise<void> {
   let told = '';
   let seen = '';
   for (;;) {
-    const now = await ask(admin, `/releases/${encodeURIComponent(id)}`);
+    const now = await askAgain(admin, `/releases/${encodeURIComponent(id)}`);
     const text = line(now);
     if (text !== told) print(text);
     told = text;
@@ -145,6 +148,20 @@ function line({ id, group, state, ring, strategy, serial, at, reason }: Row): st
   const when = state === 'scheduled' && typeof at === 'number' ? ` for ${new Date(at * 1000).toISOString()}` : '';
   const why = typeof reason === 'string' ? `: ${reason}` : '';
   return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
+}
+
+/** Asks until there is an answer, for a while. What is refused is refused. */
+async function askAgain(admin: RunningAdmin, path: string): Promise<Row> {
+  for (let since: number | null = null; ; await sleep(PAUSE)) {
+    try {
+      return await ask(admin, path);
+    } catch (error) {
+      if (error instanceof AdminRefusal) throw error;
+      if (since === null) process.stderr.write(`holdfast: ${messageOf(error)}; asking again\n`);
+      since ??= performance.now();
+      if (performance.now() - since > PATIENCE) throw error;
+    }
+  }
 }
 
 /** What the gates of its ring see; empty: nothing. */

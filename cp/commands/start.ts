@@ -24,6 +24,7 @@ import { prepareFolder } from './prepare.ts';
 import { reloading } from './reloading.ts';
 import { listenForSignals } from './signals.ts';
 import { type DataPlaneAddresses, developmentNote, readyBlock, startingBlock } from './start-output.ts';
+import { outliveUnhandled } from './unhandled.ts';
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
 interface DataPlane extends DataPlaneAddresses {
@@ -65,10 +66,7 @@ async function start(invocation: Invocation, host: DataPlaneHost): Promise<void>
   const log = createLog(settings.log_level, undefined, settings.log_format);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
-  // As in processes of data planes: a fault that nobody has caught is one thing's, and no reason to leave all that are connected.
-  process.on('unhandledRejection', (error) => {
-    log('error', `not handled: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  });
+  outliveUnhandled(log);
   const signals = listenForSignals(log);
   const watch = new CertificateWatch(log);
 
