@@ -23,7 +23,7 @@ function collect(value: unknown, steps: readonly string[], at: number, found: st
     const items = Array.isArray(value) || isRecord(value) ? Object.values(value) : [];
     for (const item of items) collect(item, steps, step === '**' ? at : at + 1, found);
   } else if (isRecord(value)) {
-    if (step === '@') found.push(...Object.keys(value));
+    if (step === '@') for (const name of Object.keys(value)) found.push(name);
     else if (Object.hasOwn(value, step)) collect(value[step], steps, at + 1, found);
   }
 }

@@ -153,6 +153,12 @@ describe('what may stand in a head', () => {
     expect(headFieldProblem('ai-proxy', { auth: { header_name: '{vault://env/n\r\n}' } })).toBeDefined();
     expect(headFieldProblem('unheard-of', { realm: '\n' })).toBeUndefined();
   });
+
+  it('looks at each of a map of names, however many', () => {
+    const headers = Object.fromEntries(Array.from({ length: 200_000 }, (_, i) => [`x-${i}`, '']));
+    expect(headFieldProblem('http-log', { headers })).toBeUndefined();
+    expect(headFieldProblem('http-log', { headers: { ...headers, 'X Y': '' } })).toMatch(/^headers\.@: "X Y"/);
+  });
 });
 
 describe('what is remembered of names of fields', () => {
