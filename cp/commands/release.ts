@@ -150,13 +150,13 @@ function line({ id, group, state, ring, strategy, serial, at, reason }: Row): st
   return `${String(id)}  ${String(group)}  ${String(state)}${where}${when}  serial ${String(serial)}${why}`;
 }
 
-/** Asks until there is an answer, for a while. What is refused is refused. */
+/** Asks until there is an answer, for a while. What is refused is refused; 503 is what a control plane answers without its database. */
 async function askAgain(admin: RunningAdmin, path: string): Promise<Row> {
   for (let since: number | null = null; ; await sleep(PAUSE)) {
     try {
       return await ask(admin, path);
     } catch (error) {
-      if (error instanceof AdminRefusal) throw error;
+      if (error instanceof AdminRefusal && error.status !== 503) throw error;
       if (since === null) process.stderr.write(`holdfast: ${messageOf(error)}; asking again\n`);
       since ??= performance.now();
       if (performance.now() - since > PATIENCE) throw error;

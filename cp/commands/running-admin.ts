@@ -11,10 +11,13 @@ import { CommandError } from './command.ts';
 export class AdminRefusal extends CommandError {
   /** What is wrong, field by field; empty where it is nothing of the kind. */
   readonly fields: Row;
+  /** The answer's. */
+  readonly status: number;
 
-  constructor(message: string, fields: Row) {
+  constructor(message: string, fields: Row, status: number) {
     super(message);
     this.fields = fields;
+    this.status = status;
   }
 }
 
@@ -70,7 +73,7 @@ function answer(
 function refusal(status: number, text: string): CommandError {
   try {
     const { message, fields } = recordOrEmpty(JSON.parse(text));
-    if (typeof message === 'string') return new AdminRefusal(message, recordOrEmpty(fields));
+    if (typeof message === 'string') return new AdminRefusal(message, recordOrEmpty(fields), status);
   } catch {
     // No answer of an Admin API.
   }

@@ -51,6 +51,13 @@ it('goes on watching while the control plane is started again, and tells once th
   expect(told).toMatch(/^holdfast: the running instance does not answer at http:.*; asking again\n$/);
 });
 
+it('goes on watching while the control plane is without its database', async () => {
+  answers = [at('rolling'), { status: 503, body: { message: 'the database cannot be reached' } }, at('live')];
+  const { out, told } = await watch();
+  expect(out).toMatch(/^r {2}eu {2}rolling .*\nr {2}eu {2}live .*\n$/);
+  expect(told).toBe('holdfast: the database cannot be reached; asking again\n');
+});
+
 it('ends at once where it is refused', async () => {
   answers = [at('rolling'), { status: 404, body: { message: 'Not found' } }];
   await expect(watch()).rejects.toThrow('Not found');
