@@ -27,6 +27,8 @@ import { tellingStorageTrouble } from './storage-trouble.ts';
 
 /** Milliseconds that requests in flight get when the host died without a word. */
 const ORPHANED_DRAIN = 2_000;
+/** Milliseconds between looks whether the host is there. */
+const CONNECTED_EVERY = 500;
 
 /** How much of the time to stop in the other processes may use: the first must have some left for its own requests. */
 const OTHERS_SHARE = 0.7;
@@ -214,8 +216,18 @@ export function supervise(early: readonly (ChildProcess | null)[]): void {
     log('error', `not caught by the supervisor: ${error.stack ?? error.message}`),
   );
   process.on('unhandledRejection', (error) => log('error', `not handled by the supervisor: ${messageOf(error)}`));
-  const orphaned = (): void => void stop(ORPHANED_DRAIN).finally(() => process.exit());
+  let gone = false;
+  const orphaned = (): void => {
+    if (gone) return;
+    gone = true;
+    void stop(ORPHANED_DRAIN).finally(() => process.exit());
+  };
   process.on('disconnect', orphaned);
-  // It may have gone before anybody listened; what was begun would keep this process, and the sockets, for ever.
-  if (!process.connected) orphaned();
+  // It may have gone before anybody listened, or before it took a socket that it was given, after which Node tells of no end: what was
+  // begun would keep this process, and the sockets, for ever.
+  const look = (): void => {
+    if (!process.connected) orphaned();
+  };
+  look();
+  setInterval(look, CONNECTED_EVERY);
 }

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,16 +38,34 @@ describe('processes that were begun and were told nothing yet', () => {
   });
 
   it('are gone, and the supervisor with them, when the host has gone before that listened', async () => {
-    const main = fileURLToPath(new URL('../../../../edge-dp/hosts/supervision/supervisor.ts', import.meta.url));
-    const [socket] = await openListeningSockets([{ address: '127.0.0.1', port: 0 }]);
-    if (socket === undefined) throw new Error('no socket');
-    const supervisor = spawn(process.execPath, [main, '4'], {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc', socket.descriptor],
-    });
-    socket.release();
-    const ended = once(supervisor, 'exit');
+    const { supervisor, ended, port } = await spawnSupervisor();
     supervisor.disconnect();
     await ended;
-    await expect(fetch(`http://127.0.0.1:${socket.port}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+    await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+  });
+
+  it('are gone, and the supervisor with them, when the host has gone before it took the sockets it is given', async () => {
+    const main = join(compiled, 'worker.mjs');
+    writeFileSync(main, 'setInterval(() => {}, 1_000);');
+    const { supervisor, ended, port } = await spawnSupervisor();
+    const socket = { name: 'one', descriptor: 4, servedBy: 'all', tls: null };
+    const runtime = { kind: 'node', main, process: { settings: { proxy: {} } } };
+    const plan = { processes: 1, storage: compiled, sockets: [socket], runtime };
+    await new Promise((resolve) => supervisor.send({ type: 'start', plan }, resolve));
+    supervisor.disconnect();
+    await ended;
+    await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
   });
 });
+
+/** One that has begun a process for its only socket, as a host of its own would have started it. */
+async function spawnSupervisor(): Promise<{ supervisor: ChildProcess; ended: Promise<unknown>; port: number }> {
+  const main = fileURLToPath(new URL('../../../../edge-dp/hosts/supervision/supervisor.ts', import.meta.url));
+  const [socket] = await openListeningSockets([{ address: '127.0.0.1', port: 0 }]);
+  if (socket === undefined) throw new Error('no socket');
+  const supervisor = spawn(process.execPath, [main, '4'], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc', socket.descriptor],
+  });
+  socket.release();
+  return { supervisor, ended: once(supervisor, 'exit'), port: socket.port };
+}
