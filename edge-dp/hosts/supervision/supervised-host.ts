@@ -146,7 +146,7 @@ class SupervisedHost implements DataPlane {
   async stop(drain: number = DRAIN): Promise<void> {
     this.#stopping = true;
     // Whoever comes from now on is refused as soon as the last process has ended.
-    for (const socket of this.#supervisor?.sockets.values() ?? []) socket.release();
+    this.#supervisor?.release();
     await this.#supervisor?.stop(drain);
     this.#supervisor = null;
     try {

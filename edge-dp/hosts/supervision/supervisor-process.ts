@@ -20,6 +20,7 @@ export class SupervisorProcess {
   #end: string | null = null;
   #pids: readonly number[] = [];
   readonly #sockets = new Map<number, HeldSocket>();
+  #holds = true;
   /** Who waits for the answer to a command; commands are answered in the order they were given. */
   readonly #waiting: { resolve(): void; reject(error: Error): void }[] = [];
 
@@ -67,6 +68,13 @@ export class SupervisorProcess {
     return this.#sockets;
   }
 
+  /** Lets go of its sockets that are held here, and of those that come from now on. */
+  release(): void {
+    this.#holds = false;
+    for (const socket of this.#sockets.values()) socket.release();
+    this.#sockets.clear();
+  }
+
   /** Resolves when all processes serve; rejects with the words of one that does not come up. */
   start(plan: SupervisorPlan): Promise<void> {
     return this.#command({ type: 'start', plan });
@@ -102,7 +110,9 @@ export class SupervisorProcess {
     switch (message.type) {
       case 'socket': {
         const held = heldSocket(handle);
-        if (held !== null) this.#sockets.set(message.place, held);
+        if (held === null) break;
+        if (this.#holds) this.#sockets.set(message.place, held);
+        else held.release();
         break;
       }
       case 'done':

@@ -27,6 +27,26 @@ it('says how it ended to whoever tells it something before that and after', asyn
   await supervisor.stop(0);
 });
 
+it('leaves no socket behind with the host that stops it before it was given that', async () => {
+  const [socket] = await openListeningSockets([{ address: '127.0.0.1', port: 0 }]);
+  if (socket === undefined) throw new Error('no socket');
+  const supervisor = new SupervisorProcess([socket.descriptor], () => {}, compiled, []);
+  socket.release();
+  const started = supervisor.start(plan(join(compiled, 'none.mjs')));
+  supervisor.release();
+  await Promise.all([expect(started).rejects.toThrow(), supervisor.stop(1_000)]);
+  const url = `http://127.0.0.1:${socket.port}`;
+  const answer = () => fetch(url, { signal: AbortSignal.timeout(200) }).catch(({ cause, name }) => cause?.code ?? name);
+  await expect.poll(answer).toBe('ECONNREFUSED');
+});
+
+/** Of one process that runs `main` on the only socket. */
+function plan(main: string): SupervisorPlan {
+  const socket = { name: 'one', descriptor: 4, servedBy: 'all', tls: null };
+  const runtime = { kind: 'node', main, process: { settings: { proxy: {} } } };
+  return Object({ processes: 1, storage: compiled, sockets: [socket], runtime });
+}
+
 describe('processes that were begun and were told nothing yet', () => {
   it('are gone when the supervisor has stopped', async () => {
     const supervisor = new SupervisorProcess([], () => {}, compiled, [[]]);
@@ -48,10 +68,7 @@ describe('processes that were begun and were told nothing yet', () => {
     const main = join(compiled, 'worker.mjs');
     writeFileSync(main, 'setInterval(() => {}, 1_000);');
     const { supervisor, ended, port } = await spawnSupervisor();
-    const socket = { name: 'one', descriptor: 4, servedBy: 'all', tls: null };
-    const runtime = { kind: 'node', main, process: { settings: { proxy: {} } } };
-    const plan = { processes: 1, storage: compiled, sockets: [socket], runtime };
-    await new Promise((resolve) => supervisor.send({ type: 'start', plan }, resolve));
+    await new Promise((resolve) => supervisor.send({ type: 'start', plan: plan(main) }, resolve));
     supervisor.disconnect();
     await ended;
     await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
