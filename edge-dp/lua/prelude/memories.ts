@@ -124,7 +124,10 @@ local function dictionary()
     return #gone
   end
   dictionaries[#dictionaries + 1] = dict
-  return dict
+  -- All scripts have it: they find its functions, and put none in their place.
+  return setmetatable({}, {
+    __metatable = false, __index = dict, __newindex = function() error('attempt to modify a read-only table', 2) end,
+  })
 end
 ngx.shared = setmetatable({}, { __index = function(t, name)
   local dict = dictionary()

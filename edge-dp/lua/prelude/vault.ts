@@ -1,6 +1,9 @@
 /** `kong.vault`, and the parts of `kong` for traces and logs. */
 export const VAULT_PRELUDE = `
-local no_span = setmetatable({}, { __index = function() return function(self) return self end end })
+-- The one that all are given, whoever they are: nothing that is put there stays.
+local no_span = setmetatable({}, {
+  __metatable = false, __index = function() return function(self) return self end end, __newindex = function() end,
+})
 kong.tracing = { start_span = function() return no_span end, active_span = function() return no_span end, set_active_span = function() end,
   process_span = function() end, get_sampling_decision = function() return false end, set_should_sample = function() end }
 kong.telemetry = { log = function(plugin_name, plugin_config, message_type, message, attributes)

@@ -370,6 +370,34 @@ describe('Lua of a plugin', () => {
     expect(await told("tell(leaked, string.format('%d', 1), ('x'):upper(), _G.leaked)")).toBe('nil 1 X nil');
   });
 
+  it('is not called with what another script, or request, is given', async () => {
+    const evil = "function() return 'evil' end";
+    for (const [change, use, expected] of [
+      [`getmetatable(kong.request.get_headers()).__index = ${evil}`, "kong.request.get_headers()['Accept']", 'nil'],
+      ['getmetatable(kong.ctx.shared).__newindex = function() end', 'rawget(kong.ctx.shared, "a")', '1'],
+      [
+        `getmetatable(kong.request.get_uri_captures().unnamed).__index = ${evil}`,
+        'kong.request.get_uri_captures().unnamed[1]',
+        'nil',
+      ],
+      [`ngx.shared.words.get = ${evil}`, "ngx.shared.words:get('a')", 'nil'],
+      [`getmetatable(ngx.shared.words).__index = ${evil}`, "ngx.shared.words:get('a')", 'nil'],
+      [
+        `getmetatable(kong.tracing.active_span()).__index = ${evil}`,
+        'type(kong.tracing.active_span():finish())',
+        'table',
+      ],
+    ] as const) {
+      await expect(access(change), change).rejects.toThrow();
+      expect(await told(`kong.ctx.shared.a = 1 tell(${use})`), change).toBe(expected);
+    }
+    await access(`kong.tracing.start_span('a').finish = ${evil}`);
+    expect(await told('tell(type(kong.tracing.active_span():finish()))')).toBe('table');
+    expect(await told("tell(getmetatable(setmetatable({}, { __metatable = 'own' })), getmetatable({}))")).toBe(
+      'own nil',
+    );
+  });
+
   it.each([
     ["kong.response.exit('200')", 'code must be a number'],
     ['kong.response.exit(600)', 'code must be a number between 100 and 599'],
