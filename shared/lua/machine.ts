@@ -171,7 +171,7 @@ export class LuaMachine {
     const lua = this.#lua;
     this.#collectInTime();
     const thread = this.#thread();
-    const run: Run = { host, budget: new Budget(instructions, this.#meters), end: null };
+    const run: Run = { host, state: thread.state, budget: new Budget(instructions, this.#meters), end: null };
     lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
     for (const value of parameters) this.#stack.push(thread.state, value);
     this.#stack.moved();
@@ -340,7 +340,7 @@ export class LuaMachine {
 
   #prepare(): void {
     const setUp = this.load(PRELUDE, `=${PRELUDE_PLACE.slice(0, -1)}`);
-    const natives: Record<string, LuaValue> = { os: osLibrary, room: ROOM };
+    const natives: Record<string, LuaValue> = { os: osLibrary, room: ROOM, outermost: OUTERMOST };
     const add = (name: string, run: LuaNative['run']) => {
       natives[name] = new LuaNative(name, run);
     };
@@ -369,7 +369,7 @@ export class LuaMachine {
     lua.lua_rawset(main, -3);
     lua.lua_pushvalue(main, -1);
     lua.lua_insert(main, 1);
-    const run: Run = { host: null, budget: new Budget(1e9, this.#meters), end: null };
+    const run: Run = { host: null, state: main, budget: new Budget(1e9, this.#meters), end: null };
     const status = this.#within(run, () => lua.lua_pcall(main, 1, 0, 0));
     if (status !== 0) throw new LuaMachineLost(`the prelude failed: ${this.#describe(this.#stack.read(main, -1))}`);
     this.#stack.pushText(main, 'waiting');
@@ -458,6 +458,11 @@ export class LuaMachine {
     try {
       if (native === COMPILE) return this.#compileFor(state);
       if (native === ROOM) return this.#roomFor(state);
+      if (native === OUTERMOST) {
+        this.#charge(state, A_CALL);
+        lua.lua_pushboolean(state, this.#run?.state === state ? 1 : 0);
+        return 1;
+      }
       const call = new StackCall(this.#access, state, native.name, this.#run?.host);
       const kept = native.waits ? call.kept() : null;
       const result = native.run(kept ?? call);
@@ -524,6 +529,8 @@ export class LuaMachine {
 /** One run from its first instruction to its last, waits included. */
 interface Run {
   readonly host: unknown;
+  /** The thread it begins in. */
+  readonly state: LuaState;
   readonly budget: Budget;
   /** What a native function ended it with. */
   end: LuaEnd | null;
@@ -538,6 +545,7 @@ interface Thread {
 /** Their work is done by the machine itself, which has the stack. */
 const COMPILE = new LuaNative('compile', () => undefined);
 const ROOM = new LuaNative('room', () => undefined);
+const OUTERMOST = new LuaNative('outermost', () => undefined);
 
 /** The light userdata that a coroutine yields while it waits. No real pointer is that small. */
 const AWAIT = 8;

@@ -49,6 +49,11 @@ function coroutine.wrap(f)
   local co = coroutine.create(f)
   return function(...) return wrapped(settle(co, resumed(co, ...))) end
 end
+-- Nil outside of all coroutines, as in 5.1: the thread of a run is that of another one later, which who kept it could go on with.
+local running = coroutine.running
+function coroutine.running()
+  if not host.outermost() then return running() end
+end
 
 -- Lua 5.1 cannot yield across pcall; a coroutine of its own can.
 local function protected(co, handler, ok, ...)

@@ -385,6 +385,21 @@ describe('the Lua machine', () => {
     expect(await Promise.all(hosts.map(async (host) => (await lua.run(fn, [], host))[0]))).toEqual(hosts);
   });
 
+  test('gives no run the thread of another, which it could go on with in place of who waits', async () => {
+    await run('kept = coroutine.running()');
+    let answer = (_: string) => {};
+    lua.define('wait', new LuaNative('wait', () => new Promise<string>((resolve) => (answer = resolve)), true));
+    const waiting = lua.run(lua.load('return wait(), host()'), [], 'of one');
+    const other = lua.run(lua.load('return pcall(coroutine.resume, kept, true, "forged")'), [], 'of another');
+    answer('real');
+    expect(await waiting).toEqual(['real', 'of one']);
+    expect(await other).toMatchObject([false, expect.stringContaining('coroutine expected')]);
+    expect(
+      await run(`local co co = coroutine.create(function() return coroutine.running() == co end)
+        return coroutine.running(), select(2, coroutine.resume(co)), type(select(2, pcall(coroutine.running)))`),
+    ).toEqual([undefined, true, 'thread']);
+  });
+
   test('ends a run past every pcall where a native function says so', async () => {
     await expect(run('pcall(function() leave() end) return "went on"')).rejects.toThrow(LuaEnd);
     await expect(run('pcall(function() double(1) leave() end) return "went on"')).rejects.toThrow(LuaEnd);
