@@ -1,6 +1,12 @@
 import { type LuaLimits, LuaMachine } from '../../shared/lua/machine.ts';
 import { providedLua } from '../../shared/lua/provided.ts';
-import { LuaNative, type LuaRecord, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import {
+  LuaNative,
+  type LuaRecord,
+  type LuaReference,
+  type LuaValue,
+  releaseFunctions,
+} from '../../shared/lua/value.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { contextOf, type LuaContext } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
@@ -122,8 +128,8 @@ function prelude(lua: LuaMachine): LuaRecord {
     parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {
       const context = contextOf(call);
-      const fn = call.function(2);
       const wait = Math.max(call.number(1), 0) * 1000;
+      const fn = call.function(2);
       context.subject.waitUntil(later(fn, wait, context.forTimer()));
       return undefined;
     }),
@@ -152,7 +158,7 @@ async function later(fn: LuaReference, wait: number, context: LuaContext): Promi
   const { machine: lua } = fn;
   if (lua.lost !== null) return;
   try {
-    await lua.run(fn, [], context);
+    releaseFunctions(await lua.run(fn, [], context));
   } catch (error) {
     context.site.services.log('error', `${context.site.plugin}: a timer failed: ${String(error)}`);
   } finally {

@@ -1,4 +1,4 @@
-import { LuaEnd, type LuaReference, type LuaValue } from '../../shared/lua/value.ts';
+import { LuaEnd, type LuaReference, type LuaValue, releaseFunctions } from '../../shared/lua/value.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import type { Answer } from '../plugins/runtime/plugin.ts';
 import type { LuaSettings } from '../settings.ts';
@@ -104,10 +104,11 @@ class Chunk extends HeldFunction {
   /** Its body ran to prepare; from now on the function it gave is what runs. Of several that ran at once, the first's. */
   #settle(context: LuaContext, values: readonly LuaValue[]): readonly LuaValue[] | Promise<readonly LuaValue[]> {
     const { machine } = this;
-    const [given] = values;
+    const [given, ...others] = values;
     const isFirst = !this.#isSettled;
     this.#isSettled = true;
     if (!isFunction(given, machine)) return values;
+    releaseFunctions(others);
     if (!isFirst) return new HeldFunction(given, { once: true }).use((fn) => machine.run(fn, NONE, context));
     this.replace(given);
     return machine.run(given, NONE, context);
@@ -123,7 +124,7 @@ const NO_ROOM = 'not enough memory';
 export const LUA_IS_OFF =
   "loading of untrusted Lua code disabled because 'untrusted_lua' config option is set to 'off'";
 
-/** The answer that a run left in its context, if it ended the request. */
+/** The answer that a run left in its context, if it ended the request. What it gives is of no use to anybody. */
 export function ended(
   context: LuaContext,
   run: () => readonly LuaValue[] | Promise<readonly LuaValue[]>,
@@ -132,9 +133,13 @@ export function ended(
     if (error instanceof LuaEnd) return context.answer ?? undefined;
     throw error;
   };
+  const dropped = (values: readonly LuaValue[]): undefined => {
+    releaseFunctions(values);
+  };
   try {
     const outcome = run();
-    return outcome instanceof Promise ? outcome.then(() => undefined, answered) : undefined;
+    if (outcome instanceof Promise) return outcome.then(dropped, answered);
+    return dropped(outcome);
   } catch (error) {
     return answered(error);
   }

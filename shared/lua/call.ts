@@ -1,5 +1,5 @@
 import type { LuaStack } from './stack.ts';
-import { type LuaCall, LuaReference, type LuaValue } from './value.ts';
+import type { LuaCall, LuaReference, LuaValue } from './value.ts';
 import type { LuaExports, LuaState, LuaTypeName } from './wasm.ts';
 
 /** What a call of a native function reads its arguments by. */
@@ -153,8 +153,7 @@ class KeptCall implements LuaCall {
   }
 
   function(at: number): LuaReference {
-    const value = this.value(at);
-    return value instanceof LuaReference ? value : this.#call.bad(at, 'function', this.type(at));
+    return this.#call.function(at);
   }
 
   /** Only of what is done before it waits; what comes after that is not this run's to pay. */

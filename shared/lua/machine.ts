@@ -132,11 +132,12 @@ export class LuaMachine {
     return this.#stack.keep(this.#main);
   }
 
-  /** What is kept, copied out. Throws for a table that is too deep or holds itself. */
+  /** What is kept, copied out but for functions. Throws for a table that is too deep or too large, or holds itself. */
   read(kept: LuaReference): LuaValue {
     this.#alive();
     const lua = this.#lua;
     lua.lua_rawgeti(this.#main, REGISTRY, kept.reference);
+    this.#stack.moved();
     try {
       return this.#stack.read(this.#main, -1);
     } finally {
@@ -209,7 +210,7 @@ export class LuaMachine {
     this.#running.length = before;
     this.#letGo(before);
     if (status === 0) {
-      const values = this.#take(state);
+      const values = this.#take(thread);
       if (run.budget.step < STEP) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
       if (this.#idle.length < MAX_IDLE) this.#idle.push(thread);
       else this.#drop(thread);
@@ -264,7 +265,7 @@ export class LuaMachine {
   }
 
   #fail(thread: Thread, run: Run, status: number): never {
-    const value = this.#stack.read(thread.state, -1);
+    const value = this.#raised(thread.state);
     this.#drop(thread);
     if (run.end !== null) throw run.end;
     if (status === OUT_OF_MEMORY) {
@@ -272,6 +273,18 @@ export class LuaMachine {
       throw new LuaFault('memory', 'not enough memory');
     }
     throw new LuaFault(run.budget.over ? 'budget' : 'error', this.#describe(value), value);
+  }
+
+  /** What a thread ended with. Of what cannot be read it is known that it is a table. */
+  #raised(state: LuaState): LuaValue {
+    this.#stack.moved();
+    try {
+      return this.#stack.read(state, -1);
+    } catch (error) {
+      if (!(error instanceof LuaMachineLost)) return {};
+      this.#lost = error;
+      throw error;
+    }
   }
 
   #describe(value: LuaValue): string {
@@ -328,14 +341,24 @@ export class LuaMachine {
     this.#lua.luaL_unref(this.#main, REGISTRY, thread.reference);
   }
 
-  /** All values on a thread's stack, which is empty then. */
-  #take(state: LuaState): readonly LuaValue[] {
+  /** All values on a thread's stack, which is empty then. Throws `LuaFault` for those that cannot be read. */
+  #take(thread: Thread): readonly LuaValue[] {
+    const { state } = thread;
     const count = this.#lua.lua_gettop(state);
     if (count === 0) return NOTHING;
-    const values: LuaValue[] = [];
-    for (let at = 1; at <= count; at++) values.push(this.#stack.read(state, at));
-    this.#lua.lua_settop(state, 0);
-    return values;
+    this.#stack.moved();
+    try {
+      const values = this.#stack.readKeeping(state, count);
+      this.#lua.lua_settop(state, 0);
+      return values;
+    } catch (error) {
+      if (error instanceof LuaMachineLost) {
+        this.#lost = error;
+        throw error;
+      }
+      this.#drop(thread);
+      throw new LuaFault('error', messageOf(error));
+    }
   }
 
   #prepare(): void {

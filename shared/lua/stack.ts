@@ -1,6 +1,6 @@
 import type { LuaMachine } from './machine.ts';
 import { LuaNative, LuaReference, type LuaResult, LuaResults, type LuaValue, NULL } from './value.ts';
-import { type LuaExports, type LuaState, type LuaTypeName, REGISTRY, TYPE_NAMES } from './wasm.ts';
+import { type LuaExports, LuaMachineLost, type LuaState, type LuaTypeName, REGISTRY, TYPE_NAMES } from './wasm.ts';
 
 /** Values on the stacks of a Lua, written and read. */
 export class LuaStack {
@@ -12,6 +12,10 @@ export class LuaStack {
   readonly #scratch: number;
   #bytes: Uint8Array;
   #moved = 0;
+  /** What stands for functions where they are not kept: nil, should it be handed back. */
+  readonly #unkept: LuaReference;
+  /** Functions that were kept for what is being read. Null: they are not. */
+  #kept: LuaReference[] | null = null;
   /** Makes a function that waits of a native one; the prelude's. */
   waiting: LuaReference | null = null;
 
@@ -20,6 +24,7 @@ export class LuaStack {
     this.#machine = machine;
     this.#lua = lua;
     this.#callAt = callAt;
+    this.#unkept = new LuaReference(machine, NO_REFERENCE);
     this.#scratch = lua.malloc(SCRATCH);
     this.#bytes = new Uint8Array(lua.memory.buffer);
   }
@@ -151,6 +156,23 @@ export class LuaStack {
     }
   }
 
+  /** The values of a stack from its bottom up, with functions that are kept until they are released. */
+  readKeeping(state: LuaState, count: number): readonly LuaValue[] {
+    const kept: LuaReference[] = [];
+    this.#kept = kept;
+    try {
+      return Array.from({ length: count }, (_, at) => this.read(state, at + 1));
+    } catch (error) {
+      if (!(error instanceof LuaMachineLost)) {
+        for (const { reference } of kept) this.#lua.luaL_unref(state, REGISTRY, reference);
+      }
+      throw error;
+    } finally {
+      this.#kept = null;
+    }
+  }
+
+  /** Functions are told to be such, and no more: nobody would release them. */
   read(state: LuaState, at: number, depth = 0): LuaValue {
     const lua = this.#lua;
     this.#moved += A_VALUE;
@@ -167,9 +189,14 @@ export class LuaStack {
       }
       case 5:
         return this.#readTable(state, at, depth + 1);
-      case 6:
+      case 6: {
+        if (this.#kept === null) return this.#unkept;
+        if (this.#kept.length >= MOST_FUNCTIONS) throw new Error('too many functions');
         lua.lua_pushvalue(state, at);
-        return this.keep(state);
+        const fn = this.keep(state);
+        this.#kept.push(fn);
+        return fn;
+      }
       default:
         return undefined;
     }
@@ -186,6 +213,8 @@ export class LuaStack {
     const map = new Map<LuaValue, LuaValue>();
     lua.lua_pushnil(state);
     while (lua.lua_next(state, table) !== 0) {
+      // A few tables that hold each other are more values than there are atoms.
+      if (this.#moved > MOST_MOVED) throw new Error('a table is too large');
       // Reading a number as a text would change the key under lua_next: a copy is read.
       lua.lua_pushvalue(state, -2);
       const key = this.read(state, -1, depth);
@@ -246,10 +275,16 @@ export class LuaStack {
 
 const SCRATCH = 16 * 1024;
 const MAX_DEPTH = 64;
+/** `LUA_NOREF`. */
+const NO_REFERENCE = -2;
+/** Of what one run gives. */
+const MOST_FUNCTIONS = 10_000;
 /** What a value costs to be written or read, a table beside what is in it, and bytes of a string. */
 const A_VALUE = 8;
 const A_TABLE = 60;
 const BYTES_AN_INSTRUCTION = 16;
+/** What is read before any of it is paid for, beyond which a run of the usual budget is over anyway; some 100 ms. */
+const MOST_MOVED = 4_000_000;
 
 const encoder = new TextEncoder();
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

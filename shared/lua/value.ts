@@ -39,6 +39,16 @@ export class LuaReference {
   }
 }
 
+/** Lets go of the functions among values that a run gave. */
+export function releaseFunctions(values: Iterable<LuaValue>): void {
+  for (const value of values) {
+    if (value instanceof LuaReference) {
+      if (value.machine.lost === null) value.machine.release(value);
+    } else if (Array.isArray(value)) releaseFunctions(value);
+    else if (value instanceof Map) for (const entry of value) releaseFunctions(entry);
+  }
+}
+
 /** A function of ours that Lua may call. */
 export class LuaNative {
   readonly name: string;
@@ -82,8 +92,9 @@ export interface LuaCall {
   /** Nil and none are undefined, the rest as the method without `optional`. */
   optionalText(at: number): string | undefined;
   optionalNumber(at: number): number | undefined;
+  /** Functions in it are told to be such, and no more. */
   value(at: number): LuaValue;
-  /** Keeps a function that was passed; release it. */
+  /** Keeps a function that was passed; release it. To be asked for before anything is waited for. */
   function(at: number): LuaReference;
   /** Whether the argument is there and is not nil. */
   has(at: number): boolean;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { luaPlugin } from '../../../edge-dp/lua/lua-plugin.ts';
+import { current } from '../../../edge-dp/lua/scripts.ts';
 import type { PhaseFunctionsConfig } from '../../../edge-dp/plugins/phase-functions.ts';
 import preFunction from '../../../edge-dp/plugins/pre-function.ts';
 import requestTransformer from '../../../edge-dp/plugins/request-transformer.ts';
@@ -715,6 +716,26 @@ describe('Lua of a plugin', () => {
       'grpc-status': '0',
       'grpc-message': 'mine',
     });
+  });
+
+  it.each([
+    'return function() return function() end, { function() end } end',
+    'return nil, function() end',
+    "return function() pcall(require('cjson').encode, { print }) end",
+  ])('leaves nothing behind in the machine: %s', async (source) => {
+    const services = { ...fakeServices(), lua: { ...DEFAULT_LUA, requires: ['cjson'] } };
+    const hooks = preFunction.compile(config({ access: [source] }), EVERYWHERE, services);
+    const { machine } = current();
+    /** The highest place of what is kept. */
+    const many = async () => {
+      for (let i = 0; i < 200; i++) await hooks.access?.(fakeRequest());
+      const more = Array.from({ length: 1000 }, () => machine.table());
+      for (const table of more) machine.release(table);
+      return Math.max(...more.map(({ reference }) => reference));
+    };
+    const before = await many();
+    // Tables of requests go when they are collected.
+    expect((await many()) - before).toBeLessThan(100);
   });
 
   it('is stopped by its budget, and the next request runs', async () => {

@@ -94,6 +94,13 @@ const HOSTILE = [
   'local s = "" for i = 1, 190 do s = s .. "local a" .. i .. " " end s = s .. ("function f() "):rep(50) .. ("b=c "):rep(1e4) .. ("end "):rep(50) while true do loadstring(s) end',
 ];
 
+/** How many things it keeps, and were ever kept at once. */
+function places(lua: LuaMachine): number {
+  const more = Array.from({ length: 50 }, () => lua.table());
+  for (const table of more) lua.release(table);
+  return Math.max(...more.map(({ reference }) => reference));
+}
+
 describe('the Lua machine', () => {
   let lua: LuaMachine;
   beforeAll(() => {
@@ -426,6 +433,38 @@ describe('the Lua machine', () => {
     // Where its collector stands is not always the same.
     expect(await many()).toBeLessThan(before + 100_000);
   });
+
+  test.each([
+    'local t = {} t.t = t return t',
+    'local t = {} t.t = t error(t)',
+    'error({ f = function() end })',
+    'take({ f = function() end })',
+    'take(function() end)',
+    'take_and_wait({ f = function() end })',
+    'local f = function() end local t = {} for i = 1, 2e4 do t[i] = f end return t',
+  ])('keeps nothing of %s', async (source) => {
+    lua.define('take', new LuaNative('take', (call) => void call.value(1)));
+    lua.define('take_and_wait', new LuaNative('take_and_wait', async (call) => void call.value(1), true));
+    const fn = lua.load(source);
+    const many = async () => {
+      for (let i = 0; i < 100; i++) await (async () => lua.run(fn, [], null))().catch(() => {});
+      return places(lua);
+    };
+    const before = await many();
+    expect(await many()).toBe(before);
+  });
+
+  test.each(['return t', 'error(t)', 'take(t)', 'take_and_wait(t, t)', 'pcall(take, t) pcall(take, t) error(t)'])(
+    'is not held up by few tables that hold each other many times over: %s',
+    async (end) => {
+      lua.define('take', new LuaNative('take', (call) => void call.value(1)));
+      lua.define('take_and_wait', new LuaNative('take_and_wait', async (call) => void call.value(1), true));
+      const start = performance.now();
+      await fault(`local t = {} for i = 1, 60 do t = { t, t } end ${end}`);
+      expect(performance.now() - start).toBeLessThan(2000);
+      expect(await run('return 1')).toEqual([1]);
+    },
+  );
 
   test('the trampolines are what they are said to be: two imports handed on, and an allocator that counts and tells', () => {
     const name = (text: string) => [text.length, ...Buffer.from(text)];
