@@ -62,7 +62,10 @@ function substitute(call: LuaCall): LuaResult {
     if (found === null) break;
     count++;
     call.charge(A_PIECE);
-    parts.push(subject.subarray(copied, found.start), filled(replacement, subject, found));
+    parts.push(
+      subject.subarray(copied, found.start),
+      filled(replacement, subject, found, (bytes) => call.charge(bytes)),
+    );
     copied = found.end;
     at = following(found) - 1;
     if (pattern[0] === 0x5e) break;
@@ -72,29 +75,31 @@ function substitute(call: LuaCall): LuaResult {
   return results(concatBytes(parts), count);
 }
 
-/** `%1` and its like in a replacement. */
-function filled(replacement: Uint8Array, subject: Uint8Array, found: Match): Uint8Array {
+/** `%1` and its like in a replacement. Charges for its bytes before there are many of them. */
+function filled(replacement: Uint8Array, subject: Uint8Array, found: Match, charge: Charge): Uint8Array {
   if (!replacement.includes(0x25)) return replacement;
-  const bytes: number[] = [];
-  for (let i = 0; i < replacement.length; i++) {
-    const byte = replacement[i] ?? 0;
-    if (byte !== 0x25) {
-      bytes.push(byte);
-      continue;
-    }
-    const digit = replacement[++i];
-    if (digit === undefined || digit < 0x30 || digit > 0x39) {
-      if (digit !== undefined) bytes.push(digit);
+  const parts: Uint8Array[] = [];
+  let copied = 0;
+  for (let at = replacement.indexOf(0x25); at >= 0; at = replacement.indexOf(0x25, at + 2)) {
+    if (at > copied) parts.push(replacement.subarray(copied, at));
+    copied = at + 2;
+    const digit = replacement[at + 1];
+    if (digit === undefined) continue;
+    if (digit < 0x30 || digit > 0x39) {
+      parts.push(replacement.subarray(at + 1, at + 2));
       continue;
     }
     const index = digit - 0x31;
     const whole = index < 0 || (index === 0 && found.captures.length === 0);
     const capture = whole ? found : found.captures[index];
     if (capture === undefined) throw new Error('invalid capture index');
-    if (typeof capture === 'number') bytes.push(...new TextEncoder().encode(String(capture)));
-    else for (let at = capture.start; at < capture.end; at++) bytes.push(subject[at] ?? 0);
+    const part =
+      typeof capture === 'number' ? encoder.encode(String(capture)) : subject.subarray(capture.start, capture.end);
+    charge(A_PART + part.length / 16);
+    parts.push(part);
   }
-  return Uint8Array.from(bytes);
+  if (copied < replacement.length) parts.push(replacement.subarray(copied));
+  return concatBytes(parts);
 }
 
 /** The arguments all of them begin with. Copied: Lua's memory may move while the matcher runs. */
@@ -139,3 +144,6 @@ function indexOf(subject: Uint8Array, wanted: Uint8Array, from: number, charge: 
 
 /** Instructions that a replaced match costs, beside the matching. */
 const A_PIECE = 20;
+/** The same of each `%1` in what takes its place. */
+const A_PART = 2;
+const encoder = new TextEncoder();

@@ -32,6 +32,8 @@ const HOSTILE = [
   'return ("a"):rep(2000):gsub(".-b", "")',
   'for _ in ("a"):rep(5000):gmatch(".-.-b") do end',
   'local s = ("a"):rep(1e6) return s:gsub("a", ("b"):rep(40))',
+  'local s = ("a"):rep(1e5) return s:gsub(".+", ("%0"):rep(1e5))',
+  'local s = ("a"):rep(1e5) return s:gsub(".+", ("%0"):rep(1000))',
   'local s = ("a"):rep(1e5) while true do s:gsub("a", function() return "b" end) end',
   'local s = ("a"):rep(1e5) while true do s:match("[" .. ("b"):rep(1e5) .. "]") end',
   'local s = ("a"):rep(1e5) while true do s:find(("a"):rep(5e4) .. "b", 1, true) end',
