@@ -129,8 +129,11 @@ function string.format(...)
 end
 local repeated = string.rep
 function string.rep(s, n)
-  if (type(s) == 'string' or type(s) == 'number') and type(n) == 'number' and n > 0 then
-    host.room_for(#tostring(s) * n)
+  local times = number(n)
+  -- Of nothing it is nothing, without the turns of that.
+  if s == '' and times then return '' end
+  if (type(s) == 'string' or type(s) == 'number') and times and times > 0 then
+    host.room_for(#tostring(s) * times)
   end
   return repeated(s, n)
 end
@@ -183,8 +186,10 @@ end
 local raw_insert, raw_remove, raw_concat = table.insert, table.remove, table.concat
 function table.insert(t, ...)
   if select('#', ...) == 2 then
-    local length, at = #t, ...
-    if length - at > 64 then charge((length - at) / 4) end
+    local length, at = #t, number((...))
+    -- What is no place becomes the lowest there is, and all from there on be moved.
+    if at and not (at > -2 ^ 31 and at < 2 ^ 31) then error("bad argument #2 to 'insert' (position out of bounds)", 2) end
+    if at and length - at > 64 then charge((length - at) / 4) end
   end
   return raw_insert(t, ...)
 end
