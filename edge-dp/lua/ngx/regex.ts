@@ -38,7 +38,7 @@ export const replace = new LuaNative('re_replace', (call) => {
     if (found === null) break;
     count++;
     const [from, to] = [found.start(0) ?? 1, found.end(0) ?? 0];
-    result += text.slice(copied, from - 1) + filled(template, found.groups);
+    result += text.slice(copied, from - 1) + filled(template, found.groups, call);
     copied = to;
     at = to >= from ? to + 1 : from + 1;
     if (!all) break;
@@ -115,13 +115,20 @@ const COMPILING = 1000;
 const A_STATE = 200;
 const A_PROPERTY = 8000;
 const SMALL = 32;
+/** What a part of a replacement costs, beside its bytes. */
+const A_PART = 2;
+const BYTES_AN_INSTRUCTION = 16;
 
-function filled(template: string, groups: readonly (string | null)[]): string {
+/** Charges for what it becomes before there is much of it. */
+function filled(template: string, groups: readonly (string | null)[], call: LuaCall): string {
+  call.charge(template.length / BYTES_AN_INSTRUCTION);
   return template.replace(
     /\$(?:\$|(\d+)|\{(\d+)\})/g,
     (_match, plain: string | undefined, braced: string | undefined) => {
       const index = plain ?? braced;
-      return index === undefined ? '$' : (groups[Number(index)] ?? '');
+      const part = index === undefined ? '$' : (groups[Number(index)] ?? '');
+      call.charge(A_PART + part.length / BYTES_AN_INSTRUCTION);
+      return part;
     },
   );
 }

@@ -738,6 +738,15 @@ describe('Lua of a plugin', () => {
     expect((await many()) - before).toBeLessThan(100);
   });
 
+  it.each(["ngx.re.gsub(('a'):rep(1e5), 'a+', ('$0'):rep(1000))", "ngx.re.gsub(('a'):rep(300), 'a', ('b'):rep(3e5))"])(
+    'pays for what is put in the place of a match before it is there: %s',
+    async (source) => {
+      const start = performance.now();
+      await expect(access(source)).rejects.toThrow('instruction budget used up');
+      expect(performance.now() - start).toBeLessThan(1000);
+    },
+  );
+
   it('is stopped by its budget, and the next request runs', async () => {
     await expect(access('while true do end')).rejects.toThrow('instruction budget used up');
     expect(await told("tell('alive')")).toBe('alive');
