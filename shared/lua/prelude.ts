@@ -62,7 +62,11 @@ local function protected(co, handler, ok, ...)
     return true, ...
   end
   if ended() then error((...), 0) end
-  if handler then return false, handler(...) end
+  if handler then
+    -- What fails in the handler is caught as well.
+    local within = create(function(...) return handler(...) end)
+    return false, select(2, protected(within, nil, resumed(within, ...)))
+  end
   return false, ...
 end
 function pcall(f, ...)

@@ -431,6 +431,19 @@ describe('the Lua machine', () => {
     expect((await fault('error({ code = 3 })')).value).toEqual(new Map([['code', 3]]));
   });
 
+  test('catches what fails in the handler of an error, too', async () => {
+    expect(await run('return xpcall(error, function() error("again", 0) end, "first")')).toEqual([false, 'again']);
+    expect(await run('return xpcall(error, function(m) return m, double(2) end, "first", 0)')).toEqual([
+      false,
+      'first',
+      4,
+      'doubled',
+    ]);
+    await expect(run('xpcall(error, function() while true do end end)')).rejects.toThrow('budget used up');
+    expect(await run('return xpcall(error, nil, "first", 0)')).toEqual([false, 'first']);
+    expect(await run('return xpcall(error, 5, "first")')).toMatchObject([false, expect.stringContaining('call')]);
+  });
+
   test('keeps memory flat over many runs', async () => {
     const fn = lua.load('local t = {} for i = 1, 100 do t[i] = { i, tostring(i) } end return pcall(error, t)');
     const many = async () => {
