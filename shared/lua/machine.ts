@@ -413,12 +413,12 @@ export class LuaMachine {
     const lua = this.#lua;
     const text = this.#stack.allocate(translated);
     const title = this.#stack.allocate(`${name}\0`);
-    if (text === null || title === null) throw new LuaMachineLost('not enough memory for a source');
     try {
+      if (text === null || title === null) return 'not enough memory';
       if (lua.luaL_loadbuffer(state, text.at, text.size, title.at) === 0) return null;
     } finally {
-      lua.free(text.at);
-      lua.free(title.at);
+      if (text !== null) lua.free(text.at);
+      if (title !== null) lua.free(title.at);
     }
     const said = this.#stack.read(state, -1);
     lua.lua_settop(state, -2);

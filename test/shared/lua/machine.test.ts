@@ -360,6 +360,15 @@ describe('the Lua machine', () => {
     if (small.lost !== null) expect(() => small.load('return 1')).toThrow();
   });
 
+  test('tells a script that there is no room for a source, and lives on', async () => {
+    const other = new LuaMachine(modules, { instructions: 5e7, memory: 32 * 1024 * 1024 });
+    const fill = 'local t = {} for i = 1, 26 * 16 do t[i] = ("y"):rep(65000) .. i end';
+    const source = `local s = ("x=1 "):rep(3e5) ${fill} return pcall(loadstring, s)`;
+    expect(await other.run(other.load(source), [], null)).toEqual([true, undefined, 'not enough memory']);
+    expect(other.lost).toBeNull();
+    expect(await other.run(other.load('return 1'), [], null)).toEqual([1]);
+  });
+
   test('waits in a native function, also within pcall, coroutines and iterators', async () => {
     expect(await run('return double(4)')).toEqual([8, 'doubled']);
     expect(await run('return pcall(function() return double(double(1)) end)')).toEqual([true, 4, 'doubled']);
