@@ -242,21 +242,42 @@ export class LuaMachine {
   }
 
   async #continued(thread: Thread, run: Run, awaiting: Promise<LuaResult>): Promise<readonly LuaValue[]> {
-    let count: number;
+    let [ok, result]: [boolean, LuaResult] = [true, undefined];
     try {
-      const result = await awaiting;
-      this.#alive();
-      count = 1 + this.#pushAfter(thread.state, true, result);
+      result = await awaiting;
     } catch (error) {
       this.#alive();
       if (error instanceof LuaEnd) {
         this.#drop(thread);
         throw error;
       }
-      count = 1 + this.#pushAfter(thread.state, false, error instanceof LuaRaised ? error.value : messageOf(error));
+      [ok, result] = [false, error instanceof LuaRaised ? error.value : messageOf(error)];
     }
+    this.#alive();
+    this.#collectInTime();
+    const count = this.#handOver(thread, ok, result);
     run.budget.owe(this.#stack.moved());
     return this.#resume(thread, run, count);
+  }
+
+  /** Puts what came on the stack of who waits, outside of a call: where there is no room Lua gives the thread up, and that alone. */
+  #handOver(thread: Thread, ok: boolean, result: LuaResult): number {
+    const lua = this.#lua;
+    const depth = lua.stackSave();
+    try {
+      try {
+        return 1 + this.#pushAfter(thread.state, ok, result);
+      } catch (error) {
+        if (error instanceof LuaMachineLost) throw error;
+        return 1 + this.#pushAfter(thread.state, false, messageOf(error));
+      }
+    } catch (error) {
+      if (!(error instanceof LuaMachineLost)) throw error;
+      lua.stackRestore(depth);
+      this.#drop(thread);
+      lua.lua_gc(this.#main, GC_COLLECT, 0);
+      throw new LuaFault('memory', 'not enough memory');
+    }
   }
 
   #pushAfter(state: LuaState, ok: boolean, result: LuaResult): number {

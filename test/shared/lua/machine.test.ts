@@ -369,6 +369,20 @@ describe('the Lua machine', () => {
     expect(await other.run(other.load('return 1'), [], null)).toEqual([1]);
   });
 
+  test('says that there is no room for what comes after a wait, as often as that is so, and lives on', async () => {
+    const other = new LuaMachine(modules, { instructions: 5e7, memory: 32 * 1024 * 1024 });
+    other.define('long', new LuaNative('long', async () => 'x'.repeat(2 * 1024 * 1024), true));
+    other.define('many', new LuaNative('many', async () => Array(3e5).fill('x'), true));
+    for (const waits of ['long()', 'many()']) {
+      const fn = other.load(`local t = {} for i = 1, 26 * 16 do t[i] = ("y"):rep(65000) .. i end pcall(${waits})`);
+      for (let times = 0; times < 5; times++) {
+        await expect((async () => other.run(fn, [], null))()).rejects.toMatchObject({ kind: 'memory' });
+      }
+    }
+    expect(other.lost).toBeNull();
+    expect(await other.run(other.load('return #long()'), [], null)).toEqual([2 * 1024 * 1024]);
+  });
+
   test('waits in a native function, also within pcall, coroutines and iterators', async () => {
     expect(await run('return double(4)')).toEqual([8, 'doubled']);
     expect(await run('return pcall(function() return double(double(1)) end)')).toEqual([true, 4, 'doubled']);
