@@ -175,6 +175,8 @@ export class LuaStack {
   /** Functions are told to be such, and no more: nobody would release them. */
   read(state: LuaState, at: number, depth = 0): LuaValue {
     const lua = this.#lua;
+    // A few tables that hold each other are more values than there are atoms; and a long text may be there many times over.
+    if (this.#moved > MOST_MOVED) throw new Error('more is passed than can be read at once');
     this.#moved += A_VALUE;
     switch (lua.lua_type(state, at)) {
       case 1:
@@ -213,8 +215,6 @@ export class LuaStack {
     const map = new Map<LuaValue, LuaValue>();
     lua.lua_pushnil(state);
     while (lua.lua_next(state, table) !== 0) {
-      // A few tables that hold each other are more values than there are atoms.
-      if (this.#moved > MOST_MOVED) throw new Error('a table is too large');
       // Reading a number as a text would change the key under lua_next: a copy is read.
       lua.lua_pushvalue(state, -2);
       const key = this.read(state, -1, depth);

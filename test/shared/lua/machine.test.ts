@@ -510,6 +510,16 @@ describe('the Lua machine', () => {
     },
   );
 
+  test.each(['return unpack(t)', 'take_and_wait(unpack(t))'])(
+    'is not held up by one long text, many times over: %s',
+    async (end) => {
+      lua.define('take_and_wait', new LuaNative('take_and_wait', async () => undefined, true));
+      const before = process.memoryUsage().rss;
+      await fault(`local s, t = ("x"):rep(2e5), {} for i = 1, 3000 do t[i] = s end ${end}`);
+      expect(process.memoryUsage().rss - before).toBeLessThan(250e6);
+    },
+  );
+
   test('the trampolines are what they are said to be: two imports handed on, and an allocator that counts and tells', () => {
     const name = (text: string) => [text.length, ...Buffer.from(text)];
     const section = (id: number, ...bytes: number[]) => [id, bytes.length, ...bytes];
