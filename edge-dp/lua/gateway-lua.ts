@@ -128,7 +128,7 @@ function prelude(lua: LuaMachine): LuaRecord {
     parse_reference: parseVaultReference,
     timer: new LuaNative('timer', (call) => {
       const context = contextOf(call);
-      const wait = Math.max(call.number(1), 0) * 1000;
+      const wait = Math.min(Math.max(call.number(1), 0) * 1000, LONGEST_WAIT);
       const fn = call.function(2);
       context.subject.waitUntil(later(fn, wait, context.forTimer()));
       return undefined;
@@ -151,6 +151,9 @@ function prelude(lua: LuaMachine): LuaRecord {
 
 /** The part of its memory beyond which little is left for scripts. */
 const SCARCE = 5 / 8;
+
+/** Milliseconds, beyond which a timer of JavaScript's goes off at once. */
+const LONGEST_WAIT = 2 ** 31 - 1;
 
 /** `ngx.timer.at`: after the answer, in the time the request leaves. */
 async function later(fn: LuaReference, wait: number, context: LuaContext): Promise<void> {

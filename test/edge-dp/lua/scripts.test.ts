@@ -747,6 +747,13 @@ describe('Lua of a plugin', () => {
     },
   );
 
+  it('does not run a timer at once that is far away', async () => {
+    await access("ngx.timer.at(1e9, function() ngx.shared.timers:set('far', true) end)");
+    await access("ngx.timer.at(0, function() ngx.shared.timers:set('near', true) end)");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await told("tell(ngx.shared.timers:get('far'), (ngx.shared.timers:get('near')))")).toBe('nil true');
+  });
+
   it('is stopped by its budget, and the next request runs', async () => {
     await expect(access('while true do end')).rejects.toThrow('instruction budget used up');
     expect(await told("tell('alive')")).toBe('alive');
