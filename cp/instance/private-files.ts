@@ -30,25 +30,22 @@ export interface OpenFiles {
 export function closeToOthers(prefix: string): OpenFiles {
   const closed: string[] = [];
   const open: { path: string; reason: string }[] = [];
-  /** Whether it was open. */
-  const close = (path: string, shown: string, bits: number): boolean => {
+  const close = (path: string, shown: string, bits: number): void => {
     const mode = lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0;
-    if ((mode & bits) === 0) return false;
+    if ((mode & bits) === 0) return;
     try {
       chmodSync(path, mode & 0o7777 & ~bits);
       closed.push(shown);
     } catch (error) {
       open.push({ path: shown, reason: messageOf(error) });
     }
-    return true;
   };
   const visit = (folder: string, below: string, entry: Dirent): void => {
     // Sockets and links have no content of their own.
     if (!entry.isFile() && !entry.isDirectory()) return;
     const [path, shown] = [join(folder, entry.name), join(below, entry.name)];
-    const wasOpen = close(path, shown, PUBLIC.test(entry.name) ? OTHERS_WRITE : OTHERS);
-    // Behind a door that is closed nobody else gets at anything, and a database is thousands of files.
-    if (entry.isDirectory() && wasOpen) for (const inside of entriesOf(path)) visit(path, shown, inside);
+    close(path, shown, PUBLIC.test(entry.name) ? OTHERS_WRITE : OTHERS);
+    if (entry.isDirectory()) for (const inside of entriesOf(path)) visit(path, shown, inside);
   };
   if ((lstatSync(prefix).mode & STICKY) === 0) close(prefix, '.', ANYBODY_WRITES);
   for (const entry of entriesOf(prefix)) if (OWN.test(entry.name)) visit(prefix, '', entry);

@@ -58,15 +58,6 @@ it('closes its own files to other users, and says once how many there were', () 
   expect(openFilesNotices(prefix, closeToOthers(prefix))).toEqual([]);
 });
 
-it('looks behind no folder that is closed, and behind all once one is open', () => {
-  make('pgdata/', 0o700);
-  make('pgdata/base/', 0o755);
-  make('pgdata/base/1', 0o644);
-  expect(closeToOthers(prefix)).toEqual({ closed: [], open: [] });
-  chmodSync(join(prefix, 'pgdata'), 0o750);
-  expect(closeToOthers(prefix).closed.toSorted()).toEqual(['pgdata', 'pgdata/base', 'pgdata/base/1']);
-});
-
 it('leaves alone what lies in the same folder and is not its own, and does not follow links', () => {
   const elsewhere = mkdtempSync(join(tmpdir(), 'elsewhere '));
   writeFileSync(join(elsewhere, 'file'), '');
