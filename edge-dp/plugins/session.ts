@@ -13,8 +13,23 @@ import { clearCookies, cookieOf, setCookies } from './session/cookies.ts';
 import { type Kind, type Person, type Session, Sessions, seconds } from './session/sessions.ts';
 import { settled } from './session/settings.ts';
 
+/** A session that is somebody's for the audience. */
+interface Found {
+  readonly session: Session;
+  readonly kind: Kind;
+  readonly person: Person;
+  /** That of the cookie before it, which is others'. */
+  readonly beside: Session | null;
+}
+
+interface Current {
+  readonly session: Session;
+  /** What its cookie that remembers was made anew to; null: it was not. */
+  readonly remembered: Session | null;
+}
+
 /** The session a request came with, once it was taken for its consumer's. */
-const current = slot<Session>();
+const current = slot<Current>();
 
 /** Seconds after which a session that is used gets its cookie anew, so that it is not idle. */
 const TOUCHED_AFTER = 60;
@@ -30,15 +45,21 @@ const session: Plugin<SessionConfig> = {
     const methods: ReadonlySet<string> = new Set(config.logout_methods ?? []);
     const sessions = config.secret ? new Sessions(config, config.secret, services) : null;
 
-    const opened = async (request: GatewayRequest): Promise<{ session: Session; kind: Kind } | null> => {
+    const open = async (request: GatewayRequest, kind: Kind): Promise<Session | null> => {
       if (sessions === null) throw new Error('the secret of sessions is not set');
-      const cookies = cookiesOf(request.headers);
-      for (const [kind, cookie] of [
-        ['session', cookieOf(cookies, name)],
-        ['remember', config.remember ? cookieOf(cookies, rememberName) : null],
-      ] as const) {
-        const found = cookie === null ? null : await sessions.open(cookie, kind);
-        if (found !== null) return { session: found, kind };
+      if (kind === 'remember' && !config.remember) return null;
+      const cookie = cookieOf(cookiesOf(request.headers), kind === 'session' ? name : rememberName);
+      return cookie === null ? null : sessions.open(cookie, kind);
+    };
+
+    /** Whom the session is of; where it is nobody's, or no longer, who is remembered. */
+    const find = async (request: GatewayRequest): Promise<Found | null> => {
+      let beside: Session | null = null;
+      for (const kind of ['session', 'remember'] as const) {
+        const found = await open(request, kind);
+        const person = found === null ? undefined : sessions?.person(found, audience, kind);
+        if (found !== null && person !== undefined) return { session: found, kind, beside, person };
+        beside = found;
       }
       return null;
     };
@@ -51,54 +72,60 @@ const session: Plugin<SessionConfig> = {
       for (const line of lines ?? []) to.append('Set-Cookie', line);
     };
 
-    /** `people`: those of the cookie that remembers, where that began earlier. */
-    const save = async (to: HeaderFields, saved: Session, people = saved.people): Promise<void> => {
+    /** `remembered`: of a session of its own, since each is ended by itself. */
+    const save = async (to: HeaderFields, saved: Session, remembered: Session): Promise<void> => {
       if (sessions === null) return;
       give(to, name, await sessions.save(saved, 'session'), null);
       if (!config.remember) return;
-      // A session of its own, since each is ended by itself.
-      const remembered = sessions.renewed({ ...saved, people });
       give(to, rememberName, await sessions.save(remembered, 'remember'), config.remember_rolling_timeout);
     };
 
-    const end = async (request: GatewayRequest, ended: Session): Promise<void> => {
+    /** Ends it for the audience; for others each cookie goes on as another one. */
+    const end = async (request: GatewayRequest): Promise<void> => {
+      if (sessions === null) return;
       const cookies = cookiesOf(request.headers);
-      await sessions?.end(ended);
-      const { [audience]: _own, ...others } = ended.people;
-      if (Object.keys(others).length > 0 && sessions !== null) {
-        await save(request.replyHeaders, { ...sessions.renewed(ended), people: others });
-        return;
-      }
-      const names = config.remember ? [name, rememberName] : [name];
-      if (config.remember) {
-        const remembered = cookieOf(cookies, rememberName);
-        const second = remembered === null ? null : await sessions?.open(remembered, 'remember');
-        if (second) await sessions?.end(second);
-      }
-      for (const line of names.flatMap((each) => clearCookies(config, each, cookies))) {
-        request.replyHeaders.append('Set-Cookie', line);
+      for (const kind of config.remember ? (['session', 'remember'] as const) : (['session'] as const)) {
+        const ended = await open(request, kind);
+        if (ended !== null) await sessions.end(ended);
+        const { [audience]: _own, ...others } = ended?.people ?? {};
+        const [cookieName, maxAge] =
+          kind === 'session' ? [name, null] : [rememberName, config.remember_rolling_timeout];
+        if (ended !== null && Object.keys(others).length > 0) {
+          const next = { ...sessions.renewed(ended), people: others };
+          give(request.replyHeaders, cookieName, await sessions.save(next, kind), maxAge);
+          continue;
+        }
+        for (const line of clearCookies(config, cookieName, cookies)) request.replyHeaders.append('Set-Cookie', line);
       }
     };
 
     /** A new id in the last quarter of its time, another cookie when it was not touched for a while. */
-    const refreshed = async (request: GatewayRequest, found: Session, kind: Kind): Promise<Session> => {
-      if (sessions === null) return found;
+    const refreshed = async (
+      request: GatewayRequest,
+      { session: found, kind, beside, person }: Found,
+    ): Promise<Current> => {
+      if (sessions === null) return { session: found, remembered: null };
       if (kind === 'remember') {
-        const next = sessions.begunAgain(found);
-        await save(request.replyHeaders, next, found.people);
+        // Who was remembered counts as logged in now: the others of the cookie do when they come.
+        const next = sessions.begin({ ...beside?.people, [audience]: { ...person, began: seconds() } });
+        const remembered = sessions.renewed(found);
+        await save(request.replyHeaders, next, remembered);
         await sessions.end(found);
-        return next;
+        if (beside !== null) await sessions.replace(beside, 'session');
+        return { session: next, remembered };
       }
       if (sessions.untilRenewal(found, kind) <= 0) {
         const next = sessions.renewed(found);
         give(request.replyHeaders, name, await sessions.save(next, kind), null);
         await sessions.replace(found, kind);
-        return next;
+        return { session: next, remembered: null };
       }
-      if (config.idling_timeout === 0 || seconds() - found.touched < TOUCHED_AFTER) return found;
+      if (config.idling_timeout === 0 || seconds() - found.touched < TOUCHED_AFTER) {
+        return { session: found, remembered: null };
+      }
       const touched = { ...found, touched: seconds() };
       give(request.replyHeaders, name, await sessions.touch(touched, kind), null);
-      return touched;
+      return { session: touched, remembered: null };
     };
 
     const tell = (headers: HeaderFields, of: Session, person: Person, properties: readonly string[]): void => {
@@ -138,22 +165,23 @@ const session: Plugin<SessionConfig> = {
         for (const property of config.request_headers ?? []) request.headers.delete(HEADERS[property] ?? property);
         if (!request.headers.has('cookie')) return undefined;
         return (async () => {
-          const found = await opened(request);
-          const person = found === null ? undefined : sessions?.person(found.session, audience, found.kind);
-          if (found === null || person === undefined) return undefined;
+          const found = await find(request);
+          if (found === null) return undefined;
+          const { person } = found;
           if (await isLogout(request)) {
-            await end(request, found.session);
+            await end(request);
             return request.exit(200);
           }
           const consumer = await request.lookup('consumers', person.consumer);
           if (consumer === null) {
-            await end(request, found.session);
+            await end(request);
             return undefined;
           }
-          const now = await refreshed(request, found.session, found.kind);
-          current.set(request, now);
-          tell(request.headers, now, person, config.request_headers ?? []);
-          tell(request.replyHeaders, now, person, config.response_headers ?? []);
+          const { session: now, remembered } = await refreshed(request, found);
+          current.set(request, { session: now, remembered });
+          const told = now.people[audience] ?? person;
+          tell(request.headers, now, told, config.request_headers ?? []);
+          tell(request.replyHeaders, now, told, config.response_headers ?? []);
           if (person.groups === null) request.headers.delete('X-Authenticated-Groups');
           else request.headers.set('X-Authenticated-Groups', person.groups.join(', '));
           request.identity.authenticatedGroups = person.groups;
@@ -167,8 +195,7 @@ const session: Plugin<SessionConfig> = {
       },
 
       async claimant(request) {
-        const found = sessions === null ? null : await opened(request);
-        return found === null ? undefined : sessions?.person(found.session, audience, found.kind)?.consumer;
+        return sessions === null ? undefined : (await find(request))?.person.consumer;
       },
 
       response(request, reply) {
@@ -176,11 +203,12 @@ const session: Plugin<SessionConfig> = {
         // Anonymous users have no session; nor has who is no consumer.
         if (credential === null || consumer === null || sessions === null) return undefined;
         const known = current.get(request);
-        const person = known?.people[audience];
+        const person = known?.session.people[audience];
         const credentialId = credential.id ?? consumer.id;
         if (person?.consumer === consumer.id && person.credential === credentialId) return undefined;
         return (async () => {
-          const before = known ?? (await opened(request))?.session ?? null;
+          const before = known?.session ?? (await open(request, 'session'));
+          const remembered = known?.remembered ?? (await open(request, 'remember'));
           const logged: Person = {
             consumer: consumer.id,
             credential: credentialId,
@@ -191,7 +219,8 @@ const session: Plugin<SessionConfig> = {
           // Another login is another session: nobody can have planted its id.
           const next = sessions.begin({ ...before?.people, [audience]: logged });
           if (before !== null) await sessions.replace(before, 'session');
-          await save(reply.headers, next);
+          if (remembered !== null) await sessions.end(remembered);
+          await save(reply.headers, next, sessions.begin({ ...remembered?.people, [audience]: logged }));
           tell(reply.headers, next, logged, config.response_headers ?? []);
           return undefined;
         })();

@@ -80,12 +80,6 @@ export class Sessions {
     return { ...session, id: newId(), created: now, touched: now };
   }
 
-  /** A session of those that were remembered, who count as logged in now. */
-  begunAgain({ people }: Session): Session {
-    const now = seconds();
-    return this.begin(Object.fromEntries(Object.entries(people).map(([name, one]) => [name, { ...one, began: now }])));
-  }
-
   /** Null: it is none of this secret, its time is over, or it was ended. */
   async open(cookie: string, kind: Kind): Promise<Session | null> {
     const head = parsed(await this.#seal.open(cookie, kind));

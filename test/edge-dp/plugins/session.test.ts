@@ -223,6 +223,66 @@ describe('a session', () => {
     expect([(await browser.visit(one)).known, (await browser.visit(two)).known]).toEqual(['ada', null]);
   });
 
+  it('is remembered for those alone who asked for it, each for as long as may be from its own login', async () => {
+    const browser = new Browser();
+    const [one, two] = [
+      { audience: 'one', remember: true, remember_absolute_timeout: 10_000_000 },
+      { audience: 'two', remember: true, remember_absolute_timeout: 1_000_000 },
+    ];
+    const three = { audience: 'three' };
+    await browser.visit(three, { login: 'ada' });
+    await browser.visit(one, { login: 'ada' });
+    await browser.visit(two, { login: 'grace' });
+    // The browser is closed.
+    browser.cookies.delete('session');
+    later(500_000);
+    expect((await browser.visit(one)).known).toBe('ada');
+    expect((await browser.visit(three)).known).toBeNull();
+    expect((await browser.visit(two)).known).toBe('grace');
+    expect((await browser.visit(one)).known).toBe('ada');
+    browser.cookies.delete('session');
+    later(500_001);
+    expect((await browser.visit(one)).known).toBe('ada');
+    expect((await browser.visit(two)).known).toBeNull();
+  });
+
+  it('that is over while the browser is open is begun anew by the cookie that remembers', async () => {
+    const browser = new Browser();
+    const own = { remember: true, absolute_timeout: 1000 };
+    await browser.visit(own, { login: 'ada' });
+    later(800);
+    expect((await browser.visit(own)).known).toBe('ada');
+    later(300);
+    const begun = await browser.visit({ ...own, request_headers: ['absolute-timeout'] });
+    expect(begun).toMatchObject({ known: 'ada', given: [expect.anything(), expect.anything()] });
+    expect(begun.request.headers.get('session-absolute-timeout')).toBe('1000');
+    expect(await browser.visit(own)).toMatchObject({ known: 'ada', given: [] });
+  });
+
+  it('that is logged out of one audience, or is followed by another login, is not remembered by a kept cookie', async () => {
+    const one = { audience: 'one', storage: 'kong', remember: true } as const;
+    const two = { ...one, audience: 'two' };
+    const browser = new Browser();
+    const stolen = async (own: Partial<SessionConfig>, cookie = '') => {
+      const thief = new Browser(browser.services);
+      thief.cookies.set('remember', cookie);
+      return (await thief.visit(own)).known;
+    };
+    await browser.visit(one, { login: 'ada' });
+    await browser.visit(two, { login: 'grace' });
+    const kept = browser.cookies.get('remember');
+    await browser.visit(two, { method: 'POST', target: '/?session_logout' });
+    later(2);
+    expect((await browser.visit(one)).known).toBe('ada');
+    expect(await stolen(two, kept)).toBeNull();
+    const before = browser.cookies.get('remember');
+    browser.cookies.delete('session');
+    expect((await browser.visit(two, { login: 'ada' })).known).toBeNull();
+    later(2);
+    expect(await stolen(one, before)).toBeNull();
+    expect((await browser.visit(one)).known).toBe('ada');
+  });
+
   it('gets another id with another login, and none without a consumer', async () => {
     const browser = new Browser();
     const own = { response_headers: ['id', 'subject', 'timeout'] } satisfies Partial<SessionConfig>;
