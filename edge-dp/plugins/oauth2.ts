@@ -61,7 +61,9 @@ const oauth2: Plugin<OAuth2Config> = {
     const authenticate = authenticator(config.anonymous, async (request) => {
       const access = await accessTokenOf(request, config);
       if (access === undefined || access === '') return missing;
-      return judge(request, await tokens.find(request, access));
+      const token = await tokens.find(request, access);
+      if (token !== null && config.hide_credentials) hideBare(request, config, access);
+      return judge(request, token);
     });
 
     const wrongMethod = (request: GatewayRequest, name: string) => {
@@ -111,6 +113,12 @@ async function accessTokenOf(
   const token = value ?? (await parametersOf(request)).text('access_token');
   if (hide_credentials && token !== undefined) await hide(request);
   return token;
+}
+
+/** A token may be all of its header, as in Kong: one that is none stays, since another plugin may know what it is. */
+function hideBare(request: GatewayRequest, { auth_header_name }: OAuth2Config, token: string): void {
+  const name = auth_header_name ?? 'authorization';
+  if (firstLine(request.headers, name) === token) request.headers.delete(name);
 }
 
 /** RFC 6750 section 2.1, and the name it had in drafts; of several lines, where they are joined, the first. */
