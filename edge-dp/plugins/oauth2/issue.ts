@@ -145,6 +145,8 @@ async function byRefreshToken(
   const old = refresh === undefined ? null : await tokens.findByRefresh(request, refresh);
   const service = serviceOf(request, config);
   if (refresh === undefined || old === null || (service !== null && old.service !== service)) return invalid;
+  // What was granted for another service alone is not to become good for all of them here.
+  if (old.service !== null && old.service !== request.service?.id) return invalid;
   if (old.credential !== client.id) return INVALID_CLIENT;
   const lost = old.scope?.split(/\s+/).some((scope) => scope !== '' && config.scopes?.includes(scope) !== true);
   if (lost === true) return { error: 'invalid_scope', error_description: 'Scope mismatch' };

@@ -104,4 +104,14 @@ describe('oauth2', () => {
     const { status, request } = await send({ hide_credentials: true }, { headers: basic });
     expect([status, request.headers.get('authorization')]).toEqual([401, 'Basic YTpi']);
   });
+
+  it('gives no token for all services for a refresh token of another one', async () => {
+    const send = gateway();
+    const { json } = await send({}, { ...token(PASSWORD), service: 'a' });
+    const refresh = token({ grant_type: 'refresh_token', refresh_token: json.refresh_token });
+    const other = await send({ global_credentials: true }, { ...refresh, service: 'b' });
+    expect([other.status, other.json.error]).toEqual([400, 'invalid_request']);
+    const own = await send({ global_credentials: true }, { ...refresh, service: 'a' });
+    expect(own.status).toBe(200);
+  });
 });
