@@ -93,14 +93,16 @@ export function scopeOf(
   { scopes, mandatory_scope }: OAuth2Config,
 ): { readonly scope: string | null } | ProtocolError {
   const invalid = (error_description: string): ProtocolError => ({ error: 'invalid_scope', error_description });
-  if (!parameters.has('scope')) return mandatory_scope ? invalid('You must specify a scope') : { scope: null };
+  const missing = invalid('You must specify a scope');
+  if (!parameters.has('scope')) return mandatory_scope ? missing : { scope: null };
   if (!scopes) return { scope: null };
   const text = parameters.text('scope');
   if (text === undefined) return invalid('scope must be a string');
   const asked = text.split(/\s+/).filter((one) => one !== '');
   const unknown = asked.find((one) => !scopes.includes(one));
   if (unknown !== undefined) return invalid(`"${unknown}" is an invalid scope`);
-  return { scope: asked.length > 0 ? asked.join(' ') : null };
+  if (asked.length === 0) return mandatory_scope ? missing : { scope: null };
+  return { scope: asked.join(' ') };
 }
 
 export function isError(value: unknown): value is ProtocolError {

@@ -114,4 +114,14 @@ describe('oauth2', () => {
     const own = await send({ global_credentials: true }, { ...refresh, service: 'a' });
     expect(own.status).toBe(200);
   });
+
+  it('does not take a scope of blanks for one where one is mandatory', async () => {
+    const send = gateway();
+    for (const scope of ['', ' ', '\t ']) {
+      for (const form of [PASSWORD, { grant_type: 'client_credentials' }]) {
+        const { status, json } = await send({ mandatory_scope: true }, token({ ...form, scope }));
+        expect([status, json.error]).toEqual([400, 'invalid_scope']);
+      }
+    }
+  });
 });
