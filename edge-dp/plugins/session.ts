@@ -34,6 +34,9 @@ const current = slot<Current>();
 /** Seconds after which a session that is used gets its cookie anew, so that it is not idle. */
 const TOUCHED_AFTER = 60;
 
+/** Seconds that browsers keep a cookie at the most: 400 days (RFC 6265bis section 5.5). */
+const LONGEST_AGE = 34_560_000;
+
 /** Remembers by a cookie who an authentication plugin found a client to be, and takes it for that from then on. */
 const session: Plugin<SessionConfig> = {
   name: 'session',
@@ -42,6 +45,8 @@ const session: Plugin<SessionConfig> = {
   compile(own, place, services) {
     const config = settled(own);
     const { audience, cookie_name: name, remember_cookie_name: rememberName } = config;
+    // 0 is without end; as an age it would take the cookie away.
+    const rememberedFor = config.remember_rolling_timeout || config.remember_absolute_timeout || LONGEST_AGE;
     const methods: ReadonlySet<string> = new Set(config.logout_methods ?? []);
     const sessions = config.secret ? new Sessions(config, config.secret, services) : null;
 
@@ -77,7 +82,7 @@ const session: Plugin<SessionConfig> = {
       if (sessions === null) return;
       give(to, name, await sessions.save(saved, 'session'), null);
       if (!config.remember) return;
-      give(to, rememberName, await sessions.save(remembered, 'remember'), config.remember_rolling_timeout);
+      give(to, rememberName, await sessions.save(remembered, 'remember'), rememberedFor);
     };
 
     /** Ends it for the audience; for others each cookie goes on as another one. */
@@ -88,8 +93,7 @@ const session: Plugin<SessionConfig> = {
         const ended = await open(request, kind);
         if (ended !== null) await sessions.end(ended);
         const { [audience]: _own, ...others } = ended?.people ?? {};
-        const [cookieName, maxAge] =
-          kind === 'session' ? [name, null] : [rememberName, config.remember_rolling_timeout];
+        const [cookieName, maxAge] = kind === 'session' ? [name, null] : [rememberName, rememberedFor];
         if (ended !== null && Object.keys(others).length > 0) {
           const next = { ...sessions.renewed(ended), people: others };
           give(request.replyHeaders, cookieName, await sessions.save(next, kind), maxAge);

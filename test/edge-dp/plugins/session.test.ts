@@ -283,6 +283,21 @@ describe('a session', () => {
     expect((await browser.visit(one)).known).toBe('ada');
   });
 
+  it('that is remembered without end is not taken from the browser at once', async () => {
+    for (const [remember_absolute_timeout, age] of [
+      [2_592_000, 2_592_000],
+      [0, 34_560_000],
+    ] as const) {
+      const browser = new Browser();
+      const own = { remember: true, remember_rolling_timeout: 0, remember_absolute_timeout };
+      const { given } = await browser.visit(own, { login: 'ada' });
+      expect(given[1]).toMatch(new RegExp(`; Max-Age=${age}$`));
+      browser.cookies.delete('session');
+      later(age - 10);
+      expect((await browser.visit(own)).known).toBe('ada');
+    }
+  });
+
   it('gets another id with another login, and none without a consumer', async () => {
     const browser = new Browser();
     const own = { response_headers: ['id', 'subject', 'timeout'] } satisfies Partial<SessionConfig>;
