@@ -209,6 +209,8 @@ const session: Plugin<SessionConfig> = {
         const known = current.get(request);
         const person = known?.session.people[audience];
         const credentialId = credential.id ?? consumer.id;
+        // Groups that the session itself has named are not theirs. */
+        const another = person?.consumer !== consumer.id;
         if (person?.consumer === consumer.id && person.credential === credentialId) return undefined;
         return (async () => {
           const before = known?.session ?? (await open(request, 'session'));
@@ -216,7 +218,7 @@ const session: Plugin<SessionConfig> = {
           const logged: Person = {
             consumer: consumer.id,
             credential: credentialId,
-            groups: authenticatedGroups,
+            groups: another && authenticatedGroups === person?.groups ? null : authenticatedGroups,
             subject: consumer.username ?? consumer.custom_id ?? consumer.id,
             began: seconds(),
           };

@@ -54,12 +54,15 @@ class Browser {
     {
       login = null,
       groups = null,
+      force = false,
       target = '/',
       method = 'GET',
       headers = {},
     }: {
       readonly login?: string | null;
       readonly groups?: readonly string[] | null;
+      /** Also where the session does say. */
+      readonly force?: boolean;
       readonly target?: string;
       readonly method?: string;
       readonly headers?: Readonly<Record<string, string>>;
@@ -75,9 +78,9 @@ class Browser {
     });
     const answer = await hooks.access?.(request);
     const known = request.identity.consumer?.id ?? null;
-    if (known === null && login !== null && answer === undefined) {
+    if ((known === null || force) && login !== null && answer === undefined) {
       const row = { id: login, username: login };
-      request.identity.authenticatedGroups = groups;
+      if (groups !== null) request.identity.authenticatedGroups = groups;
       request.identity.authenticate({ ...row, custom_id: null, row }, { id: `key of ${login}`, identifier: null });
     }
     const reply = { status: 200, headers: new FieldList(), source: 'service' } as unknown as Reply;
@@ -296,6 +299,15 @@ describe('a session', () => {
       later(age - 10);
       expect((await browser.visit(own)).known).toBe('ada');
     }
+  });
+
+  it('of somebody who logs in beside another has no groups of theirs', async () => {
+    const browser = new Browser();
+    await browser.visit({}, { login: 'ada', groups: ['admins'] });
+    const { request } = await browser.visit({}, { login: 'grace', force: true });
+    expect(request.identity.consumer?.id).toBe('grace');
+    const { known, request: next } = await browser.visit({});
+    expect([known, next.identity.authenticatedGroups]).toEqual(['grace', null]);
   });
 
   it('gets another id with another login, and none without a consumer', async () => {
