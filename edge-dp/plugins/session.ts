@@ -118,6 +118,7 @@ const session: Plugin<SessionConfig> = {
         if (beside !== null) await sessions.replace(beside, 'session');
         return { session: next, remembered };
       }
+      if (found.stale) return { session: found, remembered: null };
       if (sessions.untilRenewal(found, kind) <= 0) {
         const next = sessions.renewed(found);
         give(request.replyHeaders, name, await sessions.save(next, kind), null);

@@ -24,6 +24,8 @@ export interface Session {
   readonly touched: number;
   /** By audience: several applications may share one cookie. */
   readonly people: Readonly<Record<string, Person>>;
+  /** It was made anew under another id: what is on its way with this one is taken, and no more. */
+  readonly stale: boolean;
 }
 
 /** What a cookie is for. */
@@ -71,13 +73,13 @@ export class Sessions {
 
   begin(people: Session['people']): Session {
     const now = seconds();
-    return { id: newId(), created: now, touched: now, people };
+    return { id: newId(), created: now, touched: now, people, stale: false };
   }
 
   /** The same under a new id. */
   renewed(session: Session): Session {
     const now = seconds();
-    return { ...session, id: newId(), created: now, touched: now };
+    return { ...session, id: newId(), created: now, touched: now, stale: false };
   }
 
   /** Null: it is none of this secret, its time is over, or it was ended. */
@@ -88,7 +90,7 @@ export class Sessions {
     const key = digestOf(head.id);
     const sealed = this.#lately.get(key) ?? (await this.#kept(key));
     const body = sealed === null ? null : parsed(await this.#seal.open(sealed, `${kind} data`));
-    return body === null || body.id !== head.id ? null : { ...head, people: body.people };
+    return body === null || body.id !== head.id ? null : { ...head, people: body.people, stale: body.stale };
   }
 
   /** Who it is of for an audience; undefined: nobody, or no longer. */
@@ -137,7 +139,10 @@ export class Sessions {
 
   /** Others may be on their way with it still. */
   async replace(session: Session, kind: Kind): Promise<void> {
-    if (this.#staleTtl > 0) await this.#keep(session, kind, this.#staleTtl);
+    // Once: each that comes late would put its end off.
+    if (session.stale) return;
+    this.#lately.delete(digestOf(session.id));
+    if (this.#staleTtl > 0) await this.#keep({ ...session, stale: true }, kind, this.#staleTtl);
     else await this.end(session);
   }
 
@@ -193,8 +198,8 @@ function uuidOf(id: string): string {
   ].join('-');
 }
 
-function written({ id, created, touched, people }: Session): string {
-  return JSON.stringify([id, created, touched, people]);
+function written({ id, created, touched, people, stale }: Session): string {
+  return JSON.stringify([id, created, touched, people, ...(stale ? [true] : [])]);
 }
 
 /** What `written` wrote: nobody else could. */
@@ -202,12 +207,13 @@ function parsed(text: string | null): Session | null {
   if (text === null) return null;
   const read: unknown = JSON.parse(text);
   if (!Array.isArray(read)) return null;
-  const [id, created, touched, people] = read;
+  const [id, created, touched, people, stale] = read;
   return {
     id: String(id),
     created: Number(created),
     touched: Number(touched),
     people: isRecord(people) ? Object.fromEntries(Object.entries(people).flatMap(readPerson)) : {},
+    stale: stale === true,
   };
 }
 

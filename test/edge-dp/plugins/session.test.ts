@@ -310,6 +310,27 @@ describe('a session', () => {
     expect([known, next.identity.authenticatedGroups]).toEqual(['grace', null]);
   });
 
+  it('that was made anew is taken for a moment by its former cookie, and goes on by the new one alone', async () => {
+    const own = { storage: 'kong', rolling_timeout: 1000 } as const;
+    const browser = new Browser();
+    await browser.visit(own, { login: 'ada' });
+    const former = browser.cookies.get('session') ?? '';
+    const late = () => {
+      const other = new Browser(browser.services);
+      other.cookies.set('session', former);
+      return other.visit(own);
+    };
+    later(800);
+    expect((await browser.visit(own)).given).toHaveLength(1);
+    for (let request = 0; request < 2; request++) {
+      later(4);
+      expect(await late()).toMatchObject({ known: 'ada', given: [] });
+    }
+    later(4);
+    expect((await late()).known).toBeNull();
+    expect((await browser.visit(own)).known).toBe('ada');
+  });
+
   it('gets another id with another login, and none without a consumer', async () => {
     const browser = new Browser();
     const own = { response_headers: ['id', 'subject', 'timeout'] } satisfies Partial<SessionConfig>;
