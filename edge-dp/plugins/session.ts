@@ -210,7 +210,7 @@ const session: Plugin<SessionConfig> = {
         const known = current.get(request);
         const person = known?.session.people[audience];
         const credentialId = credential.id ?? consumer.id;
-        // Groups that the session itself has named are not theirs. */
+        // Groups that the session itself has named are not theirs.
         const another = person?.consumer !== consumer.id;
         if (person?.consumer === consumer.id && person.credential === credentialId) return undefined;
         return (async () => {
