@@ -54,6 +54,8 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
   const [rings, setRings] = useState<readonly RingDraft[]>([newRing(0, 10), newRing(1, 50)]);
   const [by, setBy] = useState('client_ip');
   const isSplit = rings.some(({ share }) => share !== '');
+  const begins = useRef<HTMLInputElement>(null);
+  const [half, setHalf] = useState(false);
   const release = useMutation({
     mutationFn: (sent: Draft) => {
       const begins = timeOf(sent.at);
@@ -70,6 +72,12 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
       await afterWrite(client);
     },
   });
+  const submit = () => {
+    // Of a time that is typed in half a browser tells nothing, as if there were none: then it would begin at once.
+    const unfinished = begins.current?.validity.badInput === true;
+    setHalf(unfinished);
+    if (!unfinished) release.mutate({ at, rings, by });
+  };
   const { error, variables: sent } = release;
   const faults = error instanceof AdminError ? error.fields : {};
   const faultOf = (field: string): string | undefined => {
@@ -103,12 +111,16 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
           onChange={setHow}
         />
         <TextInput
+          ref={begins}
           type="datetime-local"
           label="Begins"
           description="At once, unless you say when."
           value={at}
-          onChange={({ currentTarget }) => setAt(currentTarget.value)}
-          error={sent?.at === at ? faultOf('at') : undefined}
+          onChange={({ currentTarget }) => {
+            setAt(currentTarget.value);
+            setHalf(false);
+          }}
+          error={half ? 'Say both day and time, or neither' : sent?.at === at ? faultOf('at') : undefined}
         />
       </Group>
       {how === 'rings' && (
@@ -149,7 +161,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
         </Stack>
       )}
       <Group gap="md">
-        <Button loading={release.isPending} onClick={() => release.mutate({ at, rings, by })}>
+        <Button loading={release.isPending} onClick={submit}>
           Release {count === 1 ? 'it' : `these ${count}`}
         </Button>
         {how === 'rings' && (

@@ -1,0 +1,49 @@
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { type RunningControlPlane, runControlPlane } from '../cp/running-control-plane.ts';
+import { admin } from '../e2e/processes.ts';
+import { type ManagerBrowser, startManagerBrowser } from './manager-page.ts';
+
+// What becomes of what is typed while the control plane, the browser or somebody else is at work.
+
+let plane: RunningControlPlane;
+let browser: ManagerBrowser;
+let page: Page;
+
+beforeAll(async () => {
+  plane = await runControlPlane();
+  browser = await startManagerBrowser();
+});
+afterAll(async () => {
+  await browser?.context.close();
+  await plane?.stop();
+});
+beforeEach(async () => {
+  page = await browser.context.newPage();
+});
+afterEach(async () => {
+  await page.close();
+  expect(browser.complaints).toEqual([]);
+});
+
+const button = (name: string) => page.getByRole('button', { name, exact: true });
+const made = async (path: string, row: object) => String((await admin(plane.admin + path, 'POST', row)).id);
+const stored = (path: string) => admin(plane.admin + path);
+
+it('releases nothing at once of which somebody began to say when', async () => {
+  await made('/groups', { name: 'default', publish: 'release' });
+  await made('/services', { name: 'waiting', host: 'h' });
+  const released = async () => (await stored('/releases')).data;
+  await page.goto(`${plane.ui}/releases`);
+  const begins = page.getByLabel('Begins');
+  await begins.click();
+  const before = await released();
+  await page.keyboard.type('12312030');
+  await page.getByRole('button', { name: /^Release / }).click();
+  await page.getByText('Say both day and time, or neither').waitFor();
+  expect(await released()).toEqual(before);
+  await begins.fill('2130-12-31T10:00');
+  await page.getByRole('button', { name: /^Release / }).click();
+  await page.getByText(/begins/).waitFor();
+  expect(await released()).toMatchObject([{ state: 'scheduled' }, ...[before].flat()]);
+});
