@@ -47,3 +47,14 @@ it('releases nothing at once of which somebody began to say when', async () => {
   await page.getByText(/begins/).waitFor();
   expect(await released()).toMatchObject([{ state: 'scheduled' }, ...[before].flat()]);
 });
+
+it('deletes the row that is shown, though its address has a name that begins like another path', async () => {
+  await made('/consumers', { username: 'alice' });
+  const id = await made('/consumers', { username: 'alice?old' });
+  await page.goto(`${plane.ui}/config/consumers/alice%3Fold`);
+  await page.waitForURL(`${plane.ui}/config/consumers/${id}`);
+  await button('Delete').click();
+  await button('Delete it').click();
+  await page.getByText('Deleted consumer alice?old').waitFor();
+  expect((await stored('/consumers')).data).toMatchObject([{ username: 'alice' }]);
+});

@@ -14,7 +14,7 @@ import { plain } from '../parts/plain.ts';
 import { NothingHere } from '../shell/nothing-here.tsx';
 import { tellOutcome } from '../shell/outcome.tsx';
 import { Editor } from './editor.tsx';
-import { callOf, collectionPath, type Kind, kindBySlug, told } from './kinds.ts';
+import { callOf, type Kind, kindBySlug, rowPath, told } from './kinds.ts';
 import { Parts } from './parts.tsx';
 import { fieldsQuery, rowQuery, rowsReferred } from './queries.ts';
 import type { FormField } from './schema.ts';
@@ -43,6 +43,14 @@ function OneRow({ kind, id }: { readonly kind: Kind; readonly id: string }) {
       : null;
   const needsName = kind.name === 'plugins' || kind.name === 'vaults';
   const fields = useQuery({ ...fieldsQuery(kind, named), enabled: !needsName || named !== null });
+  // By a name it is found as well, but another may have that tomorrow: everything here goes by the id.
+  const storedId = row.data === undefined ? id : String(row.data.id);
+  const isById = storedId === id;
+  useEffect(() => {
+    if (isById) return;
+    const search = under === undefined ? {} : { under };
+    void navigate({ to: '/config/$kind/$id', params: { kind: kind.slug, id: storedId }, search, replace: true });
+  }, [isById, storedId, kind, under, navigate]);
   if (row.error instanceof AdminError && row.error.status === 404) {
     return (
       <Empty
@@ -62,9 +70,9 @@ function OneRow({ kind, id }: { readonly kind: Kind; readonly id: string }) {
   const failed = row.data === undefined ? row.error : fields.data === undefined ? fields.error : null;
   if (failed !== null)
     return <Failure error={failed} again={() => void Promise.all([row.refetch(), fields.refetch()])} />;
-  if (row.data === undefined || fields.data === undefined) return <Loading lines={8} />;
+  if (row.data === undefined || fields.data === undefined || !isById) return <Loading lines={8} />;
   const stored = row.data;
-  const path = `${collectionPath(kind, stored)}/${id}`;
+  const path = rowPath(kind, stored);
   return (
     <>
       <PageHead

@@ -346,6 +346,10 @@ export function referredId(value: unknown): string | null {
   return typeof value.id === 'string' ? value.id : null;
 }
 
+/** Where a row that was read is in the Admin API, by its id: a name may have characters that say something in a path. */
+export const rowPath = (kind: Kind, row: Readonly<Row>): string =>
+  `${collectionPath(kind, row)}/${encodeURIComponent(String(row.id))}`;
+
 /** Where rows of a kind are in the Admin API; null while it is not known under which row. */
 export function collectionPath(kind: Kind, row: Readonly<Row>): string | null {
   if (kind.under === undefined) return `/${kind.slug}`;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { validationContext } from '../../../../cp/admin/discovery/validation-context.ts';
 import { foreignChanges, merged } from '../../../../cp/gui/web/config/conflict.ts';
 import { errorsAt, errorsOf, standing } from '../../../../cp/gui/web/config/errors.ts';
-import { KINDS, kindByName } from '../../../../cp/gui/web/config/kinds.ts';
+import { KINDS, kindByName, rowPath } from '../../../../cp/gui/web/config/kinds.ts';
 import { groupedPlugins, wordsOf } from '../../../../cp/gui/web/config/plugin-words.ts';
 import {
   changeBody,
@@ -120,6 +120,13 @@ describe('what is sent', () => {
       redis: { host: 'r', port: 6379, timeout: 2000, database: 0, ssl: false, ssl_verify: false },
     };
     expect(creationBody(rate, { ...wanted, config })).toEqual({ config: { minute: 5, redis: { host: 'r' } } });
+  });
+
+  it('goes to the row that is shown, whatever characters its name has', () => {
+    const consumers = kindByName('consumers') ?? expect.fail('no consumers');
+    expect(rowPath(consumers, { id: 'a?b/c#%', username: 'alice?old' })).toBe('/consumers/a%3Fb%2Fc%23%25');
+    const targets = kindByName('targets') ?? expect.fail('no targets');
+    expect(rowPath(targets, { id: 't', upstream: { id: 'u/1' } })).toBe('/upstreams/u%2F1/targets/t');
   });
 
   it('of a change is the fields that changed, null for those that were emptied', () => {
