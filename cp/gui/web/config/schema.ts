@@ -156,8 +156,11 @@ function formValue(field: FormField, value: unknown): unknown {
 export function creationBody(fields: readonly FormField[], values: Readonly<Row>): Row {
   return Object.fromEntries(
     fields.flatMap((field) => {
-      const value = cleaned(field, values[field.name]);
-      if (isNothing(value) || same(value, field.initial)) return [];
+      const given = values[field.name];
+      const value = cleaned(field, given);
+      if (same(value, field.initial)) return [];
+      // What was emptied would be filled in again if nothing were said; what must be there is filled in whatever is said.
+      if (isNothing(value)) return given === undefined || field.required || field.auto ? [] : [[field.name, null]];
       if (field.widget !== 'record' || !isRecord(value)) return [[field.name, value]];
       const inside = creationBody(field.fields, value);
       // A record that would not be there by itself is wanted, though all in it is as usual.

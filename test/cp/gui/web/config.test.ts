@@ -122,6 +122,22 @@ describe('what is sent', () => {
     expect(creationBody(rate, { ...wanted, config })).toEqual({ config: { minute: 5, redis: { host: 'r' } } });
   });
 
+  it('says of what was emptied that it is so: left out, it would be as it is by itself', async () => {
+    const jwt = fieldsFor('plugin jwt');
+    const wanted = initialValues(jwt);
+    const config = { ...recordOrEmpty(wanted.config), uri_param_names: null, key_claim_name: '' };
+    const body = creationBody(jwt, { ...wanted, config });
+    expect(body).toEqual({ config: { uri_param_names: null, key_claim_name: null } });
+    const schema = entity('plugins') ?? expect.fail('no plugins');
+    const made = await completeInsert(schema, { name: 'jwt', ...body }, validationContext(null));
+    expect(made.config).toMatchObject({ uri_param_names: null, key_claim_name: null });
+    // What must be there, and what is filled in, is left to the control plane.
+    const keys = fieldsFor('keyauth_credentials');
+    expect(creationBody(keys, { ...initialValues(keys), key: '' })).toEqual({});
+    const services = { ...initialValues(fields), host: 'h', protocol: null, retries: null };
+    expect(creationBody(fields, services)).toEqual({ host: 'h', retries: null });
+  });
+
   it('goes to the row that is shown, whatever characters its name has', () => {
     const consumers = kindByName('consumers') ?? expect.fail('no consumers');
     expect(rowPath(consumers, { id: 'a?b/c#%', username: 'alice?old' })).toBe('/consumers/a%3Fb%2Fc%23%25');
