@@ -58,3 +58,21 @@ it('deletes the row that is shown, though its address has a name that begins lik
   await page.getByText('Deleted consumer alice?old').waitFor();
   expect((await stored('/consumers')).data).toMatchObject([{ username: 'alice' }]);
 });
+
+it('keeps what is typed while a save is on its way', async () => {
+  const id = await made('/services', { name: 'slow', host: 'h' });
+  await page.route(`**/services/${id}`, async (route) => {
+    if (route.request().method() === 'PATCH') await page.locator('[aria-label=typed]').waitFor({ state: 'attached' });
+    await route.continue();
+  });
+  await page.goto(`${plane.ui}/config/services/${id}`);
+  await page.getByRole('tab', { name: 'Settings' }).click();
+  await page.getByRole('textbox', { name: 'Path', exact: true }).fill('/a');
+  await button('Save').click();
+  await page.getByRole('textbox', { name: 'Host' }).fill('other');
+  await page.evaluate(`document.body.append(Object.assign(document.createElement('i'), { ariaLabel: 'typed' }))`);
+  await page.getByText('Saved service slow').waitFor();
+  expect(await page.getByRole('textbox', { name: 'Host' }).inputValue()).toBe('other');
+  await button('Save').click();
+  await expect.poll(() => stored(`/services/${id}`)).toMatchObject({ path: '/a', host: 'other' });
+});

@@ -99,14 +99,17 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
         }
       }
     },
-    async onSuccess(written) {
+    async onSuccess(written, sent) {
       const row = recordOrEmpty(written.body);
       dropDraft(place);
       setKept(null);
       if (stored !== null) {
         client.setQueryData(rowQuery(kind, String(stored.id)).queryKey, { ...row });
-        const values = formValues(fields, row);
-        setDraft({ opened: values, values });
+        const opened = formValues(fields, row);
+        // What was typed while it was on its way is not saved, and stays.
+        const next = { opened, values: merged(fields, sent, opened, draft.values) };
+        setDraft(next);
+        if (!same(opened, next.values)) keepDraft(place, next);
       }
       tellOutcome(`${stored === null ? 'Created' : 'Saved'} ${told(kind, row)}`, written);
       onSaved({ ...row });
