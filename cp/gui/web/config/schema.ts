@@ -173,18 +173,21 @@ export function creationBody(fields: readonly FormField[], values: Readonly<Row>
 export function changeBody(fields: readonly FormField[], from: Readonly<Row>, to: Readonly<Row>): Row {
   return Object.fromEntries(
     fields.flatMap((field) => {
-      const [before, after] = [cleaned(field, from[field.name]), cleaned(field, to[field.name])];
+      const stored = from[field.name];
+      const [before, after] = [cleaned(field, stored, stored), cleaned(field, to[field.name], stored)];
       if (same(before, after)) return [];
       return [[field.name, isNothing(after) ? null : after]];
     }),
   );
 }
 
-/** An empty text is nothing, and what a record or a list holds is cleaned likewise. */
-function cleaned(field: FormField, value: unknown): unknown {
+/** An empty text is nothing, unless it is what is `stored`, and what a record or a list holds is cleaned likewise. */
+function cleaned(field: FormField, value: unknown, stored?: unknown): unknown {
+  if (value === '' && stored === '') return value;
   if (value === '' || value === undefined) return null;
   if (field.widget === 'record' && isRecord(value)) {
-    const inside = field.fields.map((one) => [one.name, cleaned(one, value[one.name])]);
+    const before = recordOrEmpty(stored);
+    const inside = field.fields.map((one) => [one.name, cleaned(one, value[one.name], before[one.name])]);
     return { ...value, ...Object.fromEntries(inside) };
   }
   const { elements } = field;

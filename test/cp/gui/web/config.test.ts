@@ -138,6 +138,19 @@ describe('what is sent', () => {
     expect(creationBody(fields, services)).toEqual({ host: 'h', retries: null });
   });
 
+  it('leaves an empty text that is stored as it is, whatever else of the record is changed', () => {
+    const acme = fieldsFor('plugin acme');
+    const row = {
+      config: { fail_backoff_minutes: 5, storage_config: { redis: { extra_options: { namespace: '' } } } },
+    };
+    const from = formValues(acme, row);
+    const to = { ...from, config: { ...recordOrEmpty(from.config), fail_backoff_minutes: 7 } };
+    expect(changeBody(acme, from, to)).toMatchObject({
+      config: { fail_backoff_minutes: 7, storage_config: { redis: { extra_options: { namespace: '' } } } },
+    });
+    expect(changeBody(acme, from, from)).toEqual({});
+  });
+
   it('goes to the row that is shown, whatever characters its name has', () => {
     const consumers = kindByName('consumers') ?? expect.fail('no consumers');
     expect(rowPath(consumers, { id: 'a?b/c#%', username: 'alice?old' })).toBe('/consumers/a%3Fb%2Fc%23%25');
