@@ -72,13 +72,15 @@ export function createUi({ files, configuration, version }: UiOptions): UiHandle
  * files of its own, and nothing else. What `admin_gui_dir` brings has needs of its own.
  */
 function policy(page: URL, configuration: UiConfiguration): Record<string, string> {
+  // A policy has no word for an IPv6 address, and one that it cannot read counts as none: its port on any host is the least there is.
+  const admin = new URL(adminAddress(page, configuration)).origin.replace(/\[.*\]/, '*');
   const rules = [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' data:",
     "font-src 'self'",
-    `connect-src 'self' ${new URL(adminAddress(page, configuration)).origin}`,
+    `connect-src 'self' ${admin}`,
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'self'",

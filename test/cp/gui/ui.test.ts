@@ -5,6 +5,8 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
+import { createUi } from '../../../cp/gui/app.ts';
+import { ownUi } from '../../../cp/gui/own-ui.ts';
 import { startUi, type UiListeners } from '../../../cp/gui/start.ts';
 import { createLog } from '../../../cp/instance/log.ts';
 import { BrowserGuard } from '../../../cp/listeners/browser-guard.ts';
@@ -162,6 +164,13 @@ describe('kconfig.js', () => {
 });
 
 describe('without admin_gui_dir', () => {
+  it('lets pages that are asked for by an IPv6 address ask the Admin API, for which a policy has no word', async () => {
+    const configuration = { path: '/', apiUrl: null, apiPort: 8001, apiTlsPort: null };
+    const ui = createUi({ files: ownUi('/'), configuration, version: '1' });
+    const page = await ui(new Request('http://[2001:db8::1]:8002/'));
+    expect(page.headers.get('content-security-policy')).toContain("connect-src 'self' http://*:8001;");
+  }, 60_000);
+
   it('serves the Manager: its own scripts and the Admin API are all that its pages may use', async () => {
     const base = await serve({ HOLDFAST_ADMIN_GUI_PATH: '/manager' });
     const page = await fetch(`${base}/manager/data-planes?state=late`);
