@@ -76,3 +76,26 @@ it('keeps what is typed while a save is on its way', async () => {
   await button('Save').click();
   await expect.poll(() => stored(`/services/${id}`)).toMatchObject({ path: '/a', host: 'other' });
 });
+
+it('finds by words that are typed within others, or by way of others', async () => {
+  await made('/services', { name: 'found', host: 'h' });
+  await page.goto(`${plane.ui}/config/services`);
+  const find = page.getByLabel('Find services');
+  await find.click();
+  await page.keyboard.type('nd');
+  await find.press('Home');
+  await page.keyboard.type('fou', { delay: 5 });
+  expect(await find.inputValue()).toBe('found');
+  await page.waitForURL(/q=found$/);
+  await find.fill('');
+  const devtools = await browser.context.newCDPSession(page);
+  for (const text of ['k', 'か', 'かn', 'かん', 'かんじ']) {
+    await devtools.send('Input.imeSetComposition', { text, selectionStart: text.length, selectionEnd: text.length });
+    // As long as an address takes that is told of each.
+    await page.waitForTimeout(60);
+  }
+  await devtools.send('Input.insertText', { text: '漢字' });
+  expect(await find.inputValue()).toBe('漢字');
+  await button('Show all').click();
+  await expect.poll(() => find.inputValue()).toBe('');
+});

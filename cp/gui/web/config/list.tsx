@@ -1,9 +1,10 @@
-import { Badge, Button, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Group, Stack, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useDeferredValue, useMemo } from 'react';
 import type { Row } from '../../../../shared/record.ts';
+import { FindInput } from '../parts/find-input.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ButtonLink } from '../parts/links.tsx';
 import { Empty, Foreign, PageHead, Unread } from '../parts/pieces.tsx';
@@ -60,13 +61,11 @@ function Rows({ kind }: { readonly kind: Kind }) {
       ) : (
         <Stack gap="md">
           <Group gap="sm">
-            <TextInput
+            <FindInput
               aria-label={`Find ${inSentence(kind.plural)}`}
               placeholder={`Find in ${data.rows.length.toLocaleString('en')} ${data.rows.length === 1 ? kind.singular : inSentence(kind.plural)}`}
-              leftSection={<Icon name="search" size={16} />}
-              value={q}
-              onChange={({ currentTarget }) => find({ q: currentTarget.value })}
-              style={{ flex: '1 1 240px' }}
+              words={q}
+              onFind={(q) => find({ q })}
             />
             {tag !== '' && (
               <Button

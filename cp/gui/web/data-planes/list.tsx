@@ -1,10 +1,10 @@
-import { Button, Chip, Code, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Button, Chip, Code, Group, Stack, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useDeferredValue, useMemo, useState } from 'react';
 import { dataPlanesQuery, groupsQuery } from '../admin/queries.ts';
-import { Icon } from '../parts/icons.tsx';
+import { FindInput } from '../parts/find-input.tsx';
 import { Copy, Empty, Foreign, failureOf, Moment, PageHead, Unread } from '../parts/pieces.tsx';
 import { plain } from '../parts/plain.ts';
 import { type Column, VirtualTable } from '../parts/virtual-table.tsx';
@@ -143,13 +143,11 @@ export function DataPlanes() {
       ) : (
         <Stack gap="md">
           <Group gap="sm">
-            <TextInput
+            <FindInput
               aria-label="Find data planes"
               placeholder="Name, address, or label such as region=eu"
-              leftSection={<Icon name="search" size={16} />}
-              value={q}
-              onChange={({ currentTarget }) => find({ q: currentTarget.value })}
-              style={{ flex: '1 1 240px' }}
+              words={q}
+              onFind={(q) => find({ q })}
             />
             <Chip.Group
               value={state ?? 'all'}
