@@ -99,3 +99,20 @@ it('finds by words that are typed within others, or by way of others', async () 
   await button('Show all').click();
   await expect.poll(() => find.inputValue()).toBe('');
 });
+
+it('keeps a draft without the secrets in it', async () => {
+  const consumer = await made('/consumers', { username: 'keeper' });
+  const address = `${plane.ui}/config/key-auths/new?for=consumer:${consumer}`;
+  await page.goto(address);
+  await page.getByLabel('Key', { exact: true }).fill('hush-hush');
+  const tags = page.getByPlaceholder('Type a value, then Enter');
+  await tags.fill('team-a');
+  await tags.press('Enter');
+  expect(await page.evaluate('JSON.stringify({ ...sessionStorage })')).toMatch(/^(?!.*hush-hush).*team-a/);
+  await page.goto(`${plane.ui}/config/consumers`);
+  await page.getByRole('heading', { name: 'Consumers' }).waitFor();
+  await page.goto(address);
+  await page.getByText('Secrets are not kept.').waitFor();
+  await page.getByText('team-a').waitFor();
+  expect(await page.getByLabel('Key', { exact: true }).inputValue()).toBe('');
+});

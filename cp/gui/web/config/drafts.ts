@@ -1,7 +1,7 @@
 import { isRecord, type Row } from '../../../../shared/record.ts';
 import { workspace } from '../admin/address.ts';
 
-/** What somebody has typed and not saved, kept while the tab is open. */
+/** What somebody has typed and not saved, kept while the tab is open; without secrets, see `withoutSecrets`. */
 export interface Draft {
   /** The row as it was when the form was opened; null: it is to be made. */
   readonly opened: Row | null;

@@ -17,6 +17,7 @@ import { Fields } from './inputs.tsx';
 import { collectionPath, type Kind, told } from './kinds.ts';
 import { readForWrite, rowQuery } from './queries.ts';
 import { changeBody, creationBody, type FormField, formValues, initialValues, same } from './schema.ts';
+import { withoutSecrets, withSecrets } from './secrets.ts';
 import { curlOf } from './text-forms.ts';
 import { partsOfUrl } from './url-parts.ts';
 import { labelOf } from './words.ts';
@@ -52,10 +53,24 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
         : { opened: storedValues, values: storedValues },
     [storedValues, fields, given],
   );
-  const [kept, setKept] = useState(() => readDraft(place));
+  const [kept, setKept] = useState(() => {
+    const read = readDraft(place);
+    if (read === null) return null;
+    const now = read.opened === null ? begun.values : (storedValues ?? {});
+    return {
+      opened: read.opened === null ? null : withSecrets(fields, read.opened, now),
+      values: withSecrets(fields, read.values, now),
+    };
+  });
   const [draft, setDraft] = useState<Draft>(kept ?? begun);
   const [more, showMore] = useDisclosure(false);
   const top = useRef<HTMLFormElement>(null);
+  // Browsers write what is kept to the disk.
+  const keep = ({ opened, values }: Draft) =>
+    keepDraft(place, {
+      opened: opened === null ? null : withoutSecrets(fields, opened),
+      values: withoutSecrets(fields, values),
+    });
 
   const opened = draft.opened;
   const dirty = opened === null ? !same(draft.values, begun.values) : !same(opened, draft.values);
@@ -109,7 +124,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
         // What was typed while it was on its way is not saved, and stays.
         const next = { opened, values: merged(fields, sent, opened, draft.values) };
         setDraft(next);
-        if (!same(opened, next.values)) keepDraft(place, next);
+        if (!same(opened, next.values)) keep(next);
       }
       tellOutcome(`${stored === null ? 'Created' : 'Saved'} ${told(kind, row)}`, written);
       onSaved({ ...row });
@@ -125,7 +140,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
   const change = (values: Row) => {
     const next = { opened, values };
     setDraft(next);
-    keepDraft(place, next);
+    keep(next);
   };
   const discard = () => {
     dropDraft(place);
@@ -163,9 +178,12 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
             icon={<Icon name="edit" />}
             title="This is what you typed before and did not save"
           >
-            <Button size="xs" variant="default" onClick={discard}>
-              Discard it
-            </Button>
+            <Stack gap="xs" align="flex-start">
+              <Text size="sm">Secrets are not kept.</Text>
+              <Button size="xs" variant="default" onClick={discard}>
+                Discard it
+              </Button>
+            </Stack>
           </Alert>
         )}
         {theirs.length > 0 && dirty && (
@@ -175,7 +193,7 @@ export function Editor({ kind, fields, stored, given, place, parent, onSaved }: 
               if (opened === null || storedValues === null) return;
               const next = { opened: storedValues, values: merged(fields, opened, storedValues, draft.values) };
               setDraft(next);
-              keepDraft(place, next);
+              keep(next);
               save.reset();
             }}
             onDiscard={discard}

@@ -13,6 +13,7 @@ import {
   initialValues,
   same,
 } from '../../../../cp/gui/web/config/schema.ts';
+import { withoutSecrets, withSecrets } from '../../../../cp/gui/web/config/secrets.ts';
 import { curlOf, deckDocument } from '../../../../cp/gui/web/config/text-forms.ts';
 import { partsOfUrl } from '../../../../cp/gui/web/config/url-parts.ts';
 import { entities, entity } from '../../../../shared/entities/registry.ts';
@@ -102,6 +103,34 @@ describe('the form of every entity and plugin', () => {
       ['plugin key-auth', 'config.hide_credentials'],
     ] as const) {
       expect(secret(name, path), `${name} ${path}`).toBe(false);
+    }
+  });
+});
+
+describe('a draft', () => {
+  it('is kept without secrets, wherever they are, and has those that are stored when it is taken up again', () => {
+    const redis = (password: string, host: string) => ({ config: { minute: 5, redis: { host, password } } });
+    const rate = fieldsFor('plugin rate-limiting');
+    const typed = formValues(rate, redis('typed', 'r'));
+    const kept = withoutSecrets(rate, typed);
+    expect(JSON.stringify(kept)).not.toContain('typed');
+    expect(withSecrets(rate, kept, formValues(rate, redis('stored', 's')))).toEqual(
+      formValues(rate, redis('stored', 'r')),
+    );
+    const values = new Map<string, unknown>([
+      ['text', 'SECRET'],
+      ['lines', 'SECRET'],
+    ]);
+    const filled = (field: FormField): unknown => {
+      if (field.widget === 'record') return Object.fromEntries(field.fields.map((one) => [one.name, filled(one)]));
+      if (field.elements !== null && field.widget === 'map') return { a: filled(field.elements) };
+      if (field.elements !== null) return [filled(field.elements)];
+      return field.secret ? values.get(field.widget) : null;
+    };
+    for (const [name, fields] of printed) {
+      const all = Object.fromEntries(fields.map((field) => [field.name, filled(field)]));
+      expect(JSON.stringify(withoutSecrets(fields, all)), name).not.toContain('SECRET');
+      expect(withSecrets(fields, withoutSecrets(fields, all), all), name).toEqual(all);
     }
   });
 });
