@@ -9,7 +9,7 @@ export function partsOfUrl(text: string): { protocol: string; host: string; port
   const whole = `http://${rest}`;
   if (!URL.canParse(whole)) return null;
   const { hostname, port, pathname } = new URL(whole);
-  const at = port === '' ? (/:80(?:\/|$)/.test(rest) ? 80 : PORTS[scheme]) : Number(port);
+  const at = port === '' ? (/^[^/?#]*:0*80(?:[/?#]|$)/.test(rest) ? 80 : PORTS[scheme]) : Number(port);
   if (hostname === '' || at === undefined) return null;
   const takesPath = scheme === 'http' || scheme === 'https';
   return { protocol: scheme, host: hostname, port: at, path: takesPath && pathname !== '/' ? pathname : null };

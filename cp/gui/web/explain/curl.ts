@@ -43,7 +43,7 @@ export function requestOfCurl(line: string): DescribedRequest {
     else if (name === '-G' || name === '--get') method ??= 'GET';
     else if (name === '-A' || name === '--user-agent') add('user-agent', value());
     else if (name === '-b' || name === '--cookie') add('cookie', value());
-    else if (name === '-u' || name === '--user') add('authorization', `Basic ${btoa(value())}`);
+    else if (name === '-u' || name === '--user') add('authorization', `Basic ${base64(value())}`);
     else if (name === '-H' || name === '--header') {
       const [, header = '', text = ''] = /^([^:;]+)[:;]\s*(.*)$/s.exec(value()) ?? [];
       if (header !== '') add(header.trim(), text);
@@ -71,6 +71,9 @@ export function requestOfCurl(line: string): DescribedRequest {
     headers: Object.fromEntries(headers),
   };
 }
+
+/** Of a text as curl sends it: in UTF-8, whatever alphabet it is in. */
+const base64 = (text: string): string => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 /** `-XPOST` and `--request=POST` have their values with them; of `-sSX` the last letter counts. */
 function optionOf(word: string): readonly [name: string, attached: string | undefined] {

@@ -232,6 +232,7 @@ describe('what is sent', () => {
       path: null,
     });
     expect(partsOfUrl('https://a:80/x')).toEqual({ protocol: 'https', host: 'a', port: 80, path: '/x' });
+    expect(partsOfUrl('https://a/x:80/y')).toEqual({ protocol: 'https', host: 'a', port: 443, path: '/x:80/y' });
     expect(partsOfUrl('grpc://a:50051')).toEqual({ protocol: 'grpc', host: 'a', port: 50051, path: null });
     for (const text of ['', 'orders', 'ftp://a', 'tcp://a', 'http://']) expect(partsOfUrl(text), text).toBeNull();
   });

@@ -14,6 +14,7 @@ describe('a line with curl', () => {
       '$ curl -kXDELETE -uada:pw http://a/',
       { method: 'DELETE', host: 'a', headers: { authorization: ['Basic YWRhOnB3'] } },
     ],
+    ['curl -u мир:ü http://a/', { headers: { authorization: ['Basic 0LzQuNGAOsO8'] } }],
     ['curl -d x=1 http://a', { method: 'POST', path: '/' }],
     ['curl -Gd x=1 http://a', { method: 'GET' }],
     ['curl -sI http://a', { method: 'HEAD' }],
