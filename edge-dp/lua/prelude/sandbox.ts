@@ -28,6 +28,14 @@ for _, name in ipairs { 'assert', 'error', 'getmetatable', 'ipairs', 'next', 'pa
 for _, name in ipairs { 'bit', 'coroutine', 'kong', 'math', 'ngx', 'os', 'string', 'table' } do
   base[name] = frozen(name == 'bit' and host.bit or _G[name], seen)
 end
+-- What puts a value into a table itself asks no __newindex: the numbers of ngx.arg would be found there by all scripts, ever after.
+local lists, insert = {}, table.insert
+for name, f in pairs(table) do lists[name] = f end
+lists.insert = function(t, ...)
+  if getmetatable(t) == false then error("attempt to modify a read-only table", 2) end
+  return insert(t, ...)
+end
+base.table = frozen(lists, seen)
 -- What all scripts' tables of a kind have in common, of this request and of others: who could change it would be called with theirs.
 local common = { [spelt] = true, [shared] = true, [array_mt] = true }
 base.getmetatable = function(value)

@@ -357,6 +357,14 @@ describe('Lua of a plugin', () => {
     expect(timeouts).toEqual([60_000, 7, { connect: 1, write: 60_000, read: 3 }]);
   });
 
+  it('can put nothing into tables that all scripts have, by table.insert neither', async () => {
+    for (const table of ['ngx.arg', 'ngx.var', 'string', 'kong.ctx', 'ngx.shared.any', 'kong.tracing.start_span()']) {
+      await expect(access(`table.insert(${table}, 'x')`), table).rejects.toThrow('attempt to modify a read-only table');
+      await expect(access(`table.insert(${table}, 1, 'x')`), table).rejects.toThrow('read-only');
+    }
+    expect(await told("local t = { 'a' } table.insert(t, 'b') table.insert(t, 1, 'c') tell(unpack(t))")).toBe('c a b');
+  });
+
   it('can change nothing of what other scripts use, in the sandbox', async () => {
     for (const source of [
       'string.format = nil',
