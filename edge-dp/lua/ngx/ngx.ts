@@ -4,7 +4,7 @@ import { bareAnswer } from '../../plugins/runtime/bare-answer.ts';
 import { contextOf, LuaContext } from '../context.ts';
 import { codecs } from './codecs.ts';
 import { regexes } from './regex.ts';
-import { request } from './request.ts';
+import { answerStatus, request } from './request.ts';
 import { times } from './times.ts';
 
 const STATUSES = {
@@ -71,8 +71,9 @@ export const ngx: LuaRecord = {
     // ngx.OK and ngx.ERROR end the phase alone; a status ends the request with it.
     if (status < 200) return undefined;
     if (context.session !== null) return context.refuse(status);
+    const final = answerStatus(call);
     const { said, status: set } = context.tables;
-    if (said === '') return context.exit(bareAnswer(context.request, status));
+    if (said === '') return context.exit(bareAnswer(context.request, final));
     // What was said went out under the status of that moment.
     const answer = context.request.exit(set ?? 200, said);
     const type = context.request.replyHeaders.get('content-type');

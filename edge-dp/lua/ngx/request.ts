@@ -106,8 +106,9 @@ export const lookups: Library = {
   }),
   set_status: new LuaNative('set_status', (call) => {
     const context = contextOf(call);
-    if (context.reply !== null) context.reply.status = call.number(1);
-    else context.tables.status = call.number(1);
+    const status = answerStatus(call);
+    if (context.reply !== null) context.reply.status = status;
+    else context.tables.status = status;
     return undefined;
   }),
   say: new LuaNative('say', (call) => {
@@ -116,6 +117,13 @@ export const lookups: Library = {
     return undefined;
   }),
 };
+
+/** A status that an answer can have: of one that only announces another a client would take what follows for that, of none it gets nothing. */
+export function answerStatus(call: LuaCall): number {
+  const status = Math.trunc(call.number(1));
+  if (status >= 200 && status <= 599) return status;
+  throw new Error(`status must be that of a final answer, a number between 200 and 599: given ${status}`);
+}
 
 /** Nginx's own counts: 0 is all. */
 function maximum(call: LuaCall): number {

@@ -892,6 +892,24 @@ describe('Lua of a plugin', () => {
     });
   });
 
+  it('refuses a status that no answer can have', async () => {
+    for (const status of ['9999', '600', '199.9', '101', '0', '-1', '0/0', '1/0']) {
+      await expect(access(`ngx.status = ${status}`), status).rejects.toThrow('status must be that of a final answer');
+      const filter = preFunction.compile(
+        config({ header_filter: [`ngx.status = ${status}`] }),
+        EVERYWHERE,
+        fakeServices(),
+      );
+      const reply = new ResponseReply(new OwnResponse(200, 'x'), 'service');
+      expect(() => filter.response?.(fakeRequest(), reply), status).toThrow('status must be that of a final answer');
+      expect(reply.status).toBe(200);
+    }
+    for (const status of ['600', '1e9', '0/0']) {
+      await expect(access(`ngx.exit(${status})`), status).rejects.toThrow('status must be that of a final answer');
+    }
+    expect((await access('ngx.exit(403.7)')).answer?.status).toBe(403);
+  });
+
   it('refuses to write what would end a header line', async () => {
     await expect(access("kong.service.request.set_header('x-a', 'b\\r\\nx-c: d')")).rejects.toThrow();
     await expect(access("kong.response.set_header('x a', 'b')")).rejects.toThrow();
