@@ -1,7 +1,17 @@
 import type { LuaCall, LuaList, LuaMap, LuaValue } from '../../../shared/lua/value.ts';
+import { FieldList, type HeaderFields } from '../../http/fields.ts';
 import { isList, isMap, typeOf } from '../arguments.ts';
 
 /** What the functions of `kong` say of arguments that are none, in Kong's words. */
+
+/** What looking into those of the runtime itself costs, in instructions. */
+const A_LOOK = 100;
+
+/** Headers that a name is to be looked for in: where that takes going through them it counts, for a script may set very many. */
+export function searched(call: LuaCall, headers: HeaderFields): HeaderFields {
+  call.charge(headers instanceof FieldList ? headers.lines.length * 8 : A_LOOK);
+  return headers;
+}
 
 /** A text, and no number in its place. */
 export function stringOf(call: LuaCall, at: number, name: string): string {

@@ -7,7 +7,7 @@ import type { Captures } from '../../router/capture.ts';
 import { argumentsUpTo, decodeArguments, isList, isMap } from '../arguments.ts';
 import { contextOf, type Library, type LuaContext } from '../context.ts';
 import { decodeJson } from '../json.ts';
-import { stringOf } from './checks.ts';
+import { searched, stringOf } from './checks.ts';
 
 /** `kong.request`: the request as the client sent it and as plugins before have left it. */
 export const request: Library = {
@@ -47,10 +47,10 @@ export const request: Library = {
   }),
   get_query: new LuaNative('get_query', (call) => argumentsUpTo(queryOf(call), most(call, 1, 'max_args'))),
   get_header: new LuaNative('get_header', (call) =>
-    headerOf(contextOf(call).request.headers, stringOf(call, 1, 'header name')),
+    headerOf(searched(call, contextOf(call).request.headers), stringOf(call, 1, 'header name')),
   ),
   get_headers: new LuaNative('get_headers', (call) =>
-    headersUpTo(contextOf(call).request.headers, most(call, 1, 'max_headers')),
+    headersUpTo(call, contextOf(call).request.headers, most(call, 1, 'max_headers')),
   ),
   get_raw_body: new LuaNative('get_raw_body', (call) => rawBody(call), true),
   get_body: new LuaNative('get_body', (call) => body(call), true),
@@ -58,6 +58,8 @@ export const request: Library = {
   get_uri_captures: get('get_uri_captures', ({ request }) => capturesTable(request)),
 };
 
+/** What looking at a line of many costs, in instructions. */
+const A_LINE = 20;
 /** Bodies are read up to here. */
 export const BODY_LIMIT = 10 * 1024 * 1024;
 /** nginx's buffer: what it holds is in no file, and has no limit but this. */
@@ -128,9 +130,10 @@ export function headersTable(headers: HeaderFields, max: number): Map<string, Lu
 }
 
 /** The first `max` lines of headers; when there are more, that they were cut off is the second result. */
-export function headersUpTo(headers: HeaderFields, max: number): LuaResult {
+export function headersUpTo(call: LuaCall, headers: HeaderFields, max: number): LuaResult {
   let lines = 0;
   for (const _ of eachLineOf(headers)) lines += 1;
+  call.charge(lines * A_LINE);
   const table = headersTable(headers, max);
   return lines > max ? results(table, 'truncated') : table;
 }

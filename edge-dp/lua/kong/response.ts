@@ -8,7 +8,7 @@ import { completeGrpc } from '../../proxy/errors.ts';
 import { isList, isMap } from '../arguments.ts';
 import { AFTER_HEAD, contextIn, contextOf, type Library, type LuaContext, WITH_HEAD } from '../context.ts';
 import { encodeJson } from '../json.ts';
-import { headerOfCall, headersOfCall, stringOf } from './checks.ts';
+import { headerOfCall, headersOfCall, searched, stringOf } from './checks.ts';
 import { headerOf, headersUpTo, most } from './request.ts';
 
 /** `kong.response`: what the client gets. */
@@ -18,10 +18,10 @@ export const response: Library = {
     return reply?.status ?? exchange?.reply.status;
   }),
   get_header: new LuaNative('get_header', (call) =>
-    headerOf(headersNow(contextOf(call)), stringOf(call, 1, 'header name')),
+    headerOf(searched(call, headersNow(contextOf(call))), stringOf(call, 1, 'header name')),
   ),
   get_headers: new LuaNative('get_headers', (call) =>
-    headersUpTo(headersNow(contextOf(call)), most(call, 1, 'max_headers')),
+    headersUpTo(call, headersNow(contextOf(call)), most(call, 1, 'max_headers')),
   ),
   get_source: new LuaNative('get_source', (call) => {
     const { reply, exchange } = contextIn(call, 'kong.response.get_source', AFTER_HEAD);
@@ -36,23 +36,24 @@ export const response: Library = {
   set_header: new LuaNative('set_header', (call) => {
     const context = contextIn(call, 'kong.response.set_header', WITH_HEAD);
     const header = headerOfCall(call);
-    if (mayBeSet(context, header)) setHeader(headersNow(context), ...header);
+    if (mayBeSet(context, header)) setHeader(searched(call, headersNow(context)), ...header);
     return undefined;
   }),
   add_header: new LuaNative('add_header', (call) => {
     const context = contextIn(call, 'kong.response.add_header', WITH_HEAD);
     const [name, lines] = headerOfCall(call);
-    for (const line of lines) headersNow(context).append(name, line);
+    for (const line of lines) searched(call, headersNow(context)).append(name, line);
     return undefined;
   }),
   clear_header: new LuaNative('clear_header', (call) => {
-    headersNow(contextIn(call, 'kong.response.clear_header', WITH_HEAD)).delete(stringOf(call, 1, 'header name'));
+    const headers = headersNow(contextIn(call, 'kong.response.clear_header', WITH_HEAD));
+    searched(call, headers).delete(stringOf(call, 1, 'header name'));
     return undefined;
   }),
   set_headers: new LuaNative('set_headers', (call) => {
     const context = contextIn(call, 'kong.response.set_headers', WITH_HEAD);
     for (const header of headersOfCall(call, 1)) {
-      if (mayBeSet(context, header)) setHeader(headersNow(context), ...header);
+      if (mayBeSet(context, header)) setHeader(searched(call, headersNow(context)), ...header);
     }
     return undefined;
   }),

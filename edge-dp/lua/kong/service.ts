@@ -8,7 +8,7 @@ import { withoutArgument } from '../../proxy/query.ts';
 import { encodeArguments, isList, isMap, typeOf } from '../arguments.ts';
 import { AFTER_HEAD, BEFORE_UPSTREAM, contextIn, type Library, type LuaContext } from '../context.ts';
 import { encodeJson } from '../json.ts';
-import { headerOfCall, headersOfCall, integerOf, stringOf } from './checks.ts';
+import { headerOfCall, headersOfCall, integerOf, searched, stringOf } from './checks.ts';
 import { bareType, headerOf, headersUpTo, mediaOf, most, readBody } from './request.ts';
 import { setHeader } from './response.ts';
 
@@ -84,11 +84,14 @@ export const service: Library = {
     set_path: change('set_path', ({ request }, call) => {
       const path = stringOf(call, 1, 'path');
       if (!path.startsWith('/')) throw new Error('path must start with /');
+      call.charge(path.length / 4);
       request.upstream.path = escapePath(path);
       return undefined;
     }),
     set_raw_query: change('set_raw_query', ({ request }, call) => {
-      request.query = escapeQuery(stringOf(call, 1, 'query'));
+      const query = stringOf(call, 1, 'query');
+      call.charge(query.length / 4);
+      request.query = escapeQuery(query);
       return undefined;
     }),
     set_method: change('set_method', ({ request }, call) => {
@@ -108,20 +111,20 @@ export const service: Library = {
       return undefined;
     }),
     set_header: change('set_header', ({ request }, call) => {
-      setHeader(request.headers, ...headerOfCall(call));
+      setHeader(searched(call, request.headers), ...headerOfCall(call));
       return undefined;
     }),
     add_header: change('add_header', ({ request }, call) => {
       const [name, lines] = headerOfCall(call);
-      for (const line of lines) request.headers.append(name, line);
+      for (const line of lines) searched(call, request.headers).append(name, line);
       return undefined;
     }),
     clear_header: change('clear_header', ({ request }, call) => {
-      request.headers.delete(stringOf(call, 1, 'header'));
+      searched(call, request.headers).delete(stringOf(call, 1, 'header'));
       return undefined;
     }),
     set_headers: change('set_headers', ({ request }, call) => {
-      for (const [name, lines] of headersOfCall(call, 1)) setHeader(request.headers, name, lines);
+      for (const [name, lines] of headersOfCall(call, 1)) setHeader(searched(call, request.headers), name, lines);
       return undefined;
     }),
     set_raw_body: change('set_raw_body', ({ request }, call) => {
@@ -133,8 +136,10 @@ export const service: Library = {
   },
   response: {
     get_status: after('get_status', ({ status }) => status),
-    get_headers: after('get_headers', ({ headers }, call) => headersUpTo(headers, most(call, 1, 'max_headers'))),
-    get_header: after('get_header', ({ headers }, call) => headerOf(headers, stringOf(call, 1, 'name'))),
+    get_headers: after('get_headers', ({ headers }, call) => headersUpTo(call, headers, most(call, 1, 'max_headers'))),
+    get_header: after('get_header', ({ headers }, call) =>
+      headerOf(searched(call, headers), stringOf(call, 1, 'name')),
+    ),
     get_raw_body: new LuaNative('get_raw_body', (call) => answerBody(call), true),
     get_body: new LuaNative('get_body', (call) => answerTable(call), true),
   },

@@ -1,4 +1,4 @@
-import { LuaNative, results } from '../../../shared/lua/value.ts';
+import { type LuaCall, LuaNative, type LuaValue, results } from '../../../shared/lua/value.ts';
 import { parseReference, referenceProblem } from '../../../shared/vault-reference.ts';
 import { contextOf } from '../context.ts';
 
@@ -6,7 +6,7 @@ import { contextOf } from '../context.ts';
 export const vaultGet = new LuaNative(
   'get',
   async (call) => {
-    const reference = call.value(1);
+    const reference = referenceOf(call);
     const problem = referenceProblem(reference);
     if (problem !== null) return results(undefined, problem);
     const { value, missing } = await contextOf(call).site.services.vaults.secret(call.text(1));
@@ -17,8 +17,9 @@ export const vaultGet = new LuaNative(
 
 /** `kong.vault.parse_reference(reference)`: its parts, or nil and why it is none. */
 export const parseVaultReference = new LuaNative('parse_reference', (call) => {
-  const reference = parseReference(call.value(1));
-  if (reference === null) return results(undefined, referenceProblem(call.value(1)) ?? '');
+  const given = referenceOf(call);
+  const reference = parseReference(given);
+  if (reference === null) return results(undefined, referenceProblem(given) ?? '');
   const { vault, resource, key, options, version } = reference;
   return {
     name: vault,
@@ -28,3 +29,10 @@ export const parseVaultReference = new LuaNative('parse_reference', (call) => {
     version: version ?? undefined,
   };
 });
+
+/** What is to be read as one: that counts by its length. */
+function referenceOf(call: LuaCall): LuaValue {
+  const given = call.value(1);
+  if (typeof given === 'string') call.charge(given.length * 2);
+  return given;
+}

@@ -6,7 +6,7 @@ import type { TlsHandshake } from '../../plugins/runtime/handshake.ts';
 import type { StreamSession } from '../../plugins/runtime/stream.ts';
 import { argumentsUpTo, decodeArguments, encodeArguments } from '../arguments.ts';
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
-import { headerLines } from '../kong/checks.ts';
+import { headerLines, searched } from '../kong/checks.ts';
 import { BODY_LIMIT, headersUpTo, hostOf, queryOf } from '../kong/request.ts';
 import { headersNow, setHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
@@ -14,7 +14,9 @@ import { tlsVariable } from './tls-variables.ts';
 
 /** `ngx.req`. */
 export const request: Library = {
-  get_headers: new LuaNative('get_headers', (call) => headersUpTo(contextOf(call).request.headers, maximum(call))),
+  get_headers: new LuaNative('get_headers', (call) =>
+    headersUpTo(call, contextOf(call).request.headers, maximum(call)),
+  ),
   get_method: new LuaNative('get_method', (call) => contextOf(call).request.method),
   set_method: change('set_method', ({ request }, call) => {
     request.method = METHODS[call.number(1)] ?? request.method;
@@ -32,9 +34,9 @@ export const request: Library = {
     tables.uri = path;
   }),
   set_header: change('set_header', ({ request }, call) => {
-    setHeader(request.headers, call.text(1), headerLines(call.text(1), call.value(2) ?? []));
+    setHeader(searched(call, request.headers), call.text(1), headerLines(call.text(1), call.value(2) ?? []));
   }),
-  clear_header: change('clear_header', ({ request }, call) => request.headers.delete(call.text(1))),
+  clear_header: change('clear_header', ({ request }, call) => searched(call, request.headers).delete(call.text(1))),
   read_body: new LuaNative(
     'read_body',
     async (call) => {
@@ -75,17 +77,17 @@ export const lookups: Library = {
     const name = call.text(1);
     if (name === 'args') context.request.query = escapeQuery(call.optionalText(2) ?? '');
     else if (name === 'upstream_host') context.request.headers.set('Host', call.text(2));
-    else if (name === 'upstream_uri') setUpstreamUri(context.request, call.text(2));
+    else if (name === 'upstream_uri') setUpstreamUri(call, context.request, call.text(2));
     else if (name === 'upstream_scheme') context.request.upstream.scheme = call.text(2) === 'https' ? 'https' : 'http';
     else throw new Error(`variable "${name}" not changeable`);
     return undefined;
   }),
   reply_header: new LuaNative('reply_header', (call) =>
-    headersNow(contextOf(call)).get(call.text(1).replaceAll('_', '-')),
+    searched(call, headersNow(contextOf(call))).get(call.text(1).replaceAll('_', '-')),
   ),
   set_reply_header: new LuaNative('set_reply_header', (call) => {
     const name = call.text(1).replaceAll('_', '-');
-    setHeader(headersNow(contextOf(call)), name, headerLines(name, call.value(2) ?? []));
+    setHeader(searched(call, headersNow(contextOf(call))), name, headerLines(name, call.value(2) ?? []));
     return undefined;
   }),
   argument: new LuaNative('argument', (call) => {
@@ -132,7 +134,8 @@ function maximum(call: LuaCall): number {
 }
 
 /** A query in it stands before that of the request. */
-function setUpstreamUri(request: LuaContext['request'], uri: string): void {
+function setUpstreamUri(call: LuaCall, request: LuaContext['request'], uri: string): void {
+  call.charge((uri.length + request.query.length) * 2);
   const mark = uri.indexOf('?');
   request.upstream.path = escapePath(mark < 0 ? uri : uri.slice(0, mark));
   if (mark < 0) return;
@@ -157,20 +160,26 @@ function variable(context: LuaContext, call: LuaCall): LuaValue {
   if (tables.uri !== null && (name === 'uri' || name === 'document_uri')) return tables.uri;
   if (Object.hasOwn(VARIABLES, name)) return VARIABLES[name]?.(request);
   if (name.startsWith('ssl_')) return tlsVariable(request.tls, name);
-  if (name.startsWith('http_')) return request.headers.get(name.slice(5).replaceAll('_', '-'));
+  if (name.startsWith('http_')) return searched(call, request.headers).get(name.slice(5).replaceAll('_', '-'));
   if (name.startsWith('arg_')) {
     const value = decodeArguments(queryOf(call), 0).get(name.slice(4));
     return Array.isArray(value) ? value[0] : value === true ? '' : value;
   }
-  if (name.startsWith('cookie_')) return cookie(cookiesOf(request.headers) ?? '', name.slice(7));
+  if (name.startsWith('cookie_')) {
+    const cookies = cookiesOf(searched(call, request.headers)) ?? '';
+    call.charge(cookies.length * 2);
+    return cookie(cookies, name.slice(7));
+  }
   const answer = reply ?? exchange?.reply;
   if (answer === undefined) return undefined;
   if (name === 'status') return answer.status;
   if (name === 'upstream_status') return answer.source === 'service' ? String(answer.status) : undefined;
   if (name.startsWith('upstream_http_')) {
-    return answer.source === 'service' ? answer.headers.get(name.slice(14).replaceAll('_', '-')) : undefined;
+    return answer.source === 'service'
+      ? searched(call, answer.headers).get(name.slice(14).replaceAll('_', '-'))
+      : undefined;
   }
-  if (name.startsWith('sent_http_')) return answer.headers.get(name.slice(10).replaceAll('_', '-'));
+  if (name.startsWith('sent_http_')) return searched(call, answer.headers).get(name.slice(10).replaceAll('_', '-'));
   return undefined;
 }
 

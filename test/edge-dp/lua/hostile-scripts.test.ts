@@ -63,6 +63,29 @@ const HOSTILE: readonly (readonly [name: string, source: string, ends: RegExp])[
   ['large-expressions', 'ngx.re.match(("ax"):rep(2500), "(?:a?x?){1,300}(?:[xy]|a){300}[bc]")', BOUND],
   ['many-expressions', 'local i = 0 while true do i = i + 1 ngx.re.match("x", "[a-z]+(x|y)*" .. i) end', BOUND],
   ['replacements', 'local s = ("ax"):rep(2500) ngx.re.gsub(s, "(?:a.*b)?", "")', BOUND],
+  ['added-headers', 'while true do kong.service.request.add_header("x-own", "a") end', BOUND],
+  ['other-headers', 'local i = 0 while true do i = i + 1 kong.service.request.set_header("x" .. i, "a") end', BOUND],
+  [
+    'many-headers',
+    'for i = 1, 300 do kong.service.request.set_header("x" .. i, "a") end while true do kong.request.get_headers(1) end',
+    BOUND,
+  ],
+  [
+    'answer-headers',
+    'for i = 1, 300 do kong.response.set_header("x" .. i, "a") end while true do local a = ngx.header.b end',
+    BOUND,
+  ],
+  [
+    'cookies',
+    'kong.service.request.set_header("Cookie", ("a=b;"):rep(2e4)) while true do local a = ngx.var.cookie_x end',
+    BOUND,
+  ],
+  ['addresses', 'local s = ("?a"):rep(1e5) while true do ngx.var.upstream_uri = s end', BOUND],
+  [
+    'references',
+    'local r = "{vault://env/x?" .. ("a=b&"):rep(1e5) .. "}" while true do kong.vault.parse_reference(r) end',
+    BOUND,
+  ],
   ['texts', 'local t = {} while true do t[#t + 1] = ("x"):rep(1e6) .. #t end', BOUND],
 ];
 
