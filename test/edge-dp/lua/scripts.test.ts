@@ -892,6 +892,42 @@ describe('Lua of a plugin', () => {
     });
   });
 
+  it('has no more dictionaries than there is room for, and gives up what they hold where there is none', async () => {
+    const plugin = luaPlugin(
+      {
+        name: 'hoarder',
+        handler: `local H = { PRIORITY = 1, VERSION = "1.0.0" }
+          function H:access(conf)
+            if conf.does == 'name' then for i = 1, 1e5 do local d = ngx.shared['n' .. i .. kong.request.get_header('x')] end end
+            if conf.does == 'fill' then
+              for i = 1, 10 do
+                local d = ngx.shared['d' .. kong.request.get_header('x')]
+                if d then d:set(i, i .. ('x'):rep(1.5e5)) end
+              end
+            end
+            kong.service.request.set_header('x-told', #('x'):rep(2e5))
+          end
+          return H`,
+        modules: null,
+      },
+      DEFAULT_LUA,
+    );
+    const run = async (does: string, n: number) => {
+      const request = fakeRequest({ headers: { x: String(n) } });
+      const hooks = plugin.compile({ does }, EVERYWHERE, fakeServices());
+      await hooks.access?.(request);
+      hooks.close?.();
+      return request.headers.get('x-told');
+    };
+    for (let n = 0; n < 40; n++) {
+      await run('fill', n).catch(() => {});
+      expect(await run('nothing', n), String(n)).toBe('200000');
+    }
+    for (let n = 0; n < 10; n++) await run('name', n).catch(() => {});
+    expect(await run('nothing', 0)).toBe('200000');
+    expect(await told("tell(ngx.shared[1], ngx.shared[('x'):rep(257)], type(ngx.shared.words))")).toBe('nil nil table');
+  });
+
   it('refuses a status that no answer can have', async () => {
     for (const status of ['9999', '600', '199.9', '101', '0', '-1', '0/0', '1/0']) {
       await expect(access(`ngx.status = ${status}`), status).rejects.toThrow('status must be that of a final answer');
