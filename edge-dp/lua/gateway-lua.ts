@@ -6,9 +6,11 @@ import {
   type LuaReference,
   type LuaValue,
   releaseFunctions,
+  results,
 } from '../../shared/lua/value.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
-import { contextOf, type LuaContext } from './context.ts';
+import { slot } from '../plugins/runtime/slot.ts';
+import { contextOf, type LuaContext, type LuaSubject } from './context.ts';
 import { decodeJson, encodeJson } from './json.ts';
 import { jwtDecode, jwtVerify } from './jwt.ts';
 import { authenticatedGroups, client, setAuthenticatedGroups } from './kong/client.ts';
@@ -129,9 +131,10 @@ function prelude(lua: LuaMachine): LuaRecord {
     timer: new LuaNative('timer', (call) => {
       const context = contextOf(call);
       const wait = Math.min(Math.max(call.number(1), 0) * 1000, LONGEST_WAIT);
+      if (!mayWait(context.subject)) return results(undefined, 'too many pending timers');
       const fn = call.function(2);
       context.subject.waitUntil(later(fn, wait, context.forTimer()));
-      return undefined;
+      return true;
     }),
     cjson: {
       null: ngx.null,
@@ -154,6 +157,24 @@ const SCARCE = 5 / 8;
 
 /** Milliseconds, beyond which a timer of JavaScript's goes off at once. */
 const LONGEST_WAIT = 2 ** 31 - 1;
+
+/** Timers that one request sets at once, its timers' own among them: each has a budget of its own, and may set further ones. */
+const TIMERS = 64;
+/** After so many milliseconds there is room for one more. */
+const ANOTHER_TIMER = 1000;
+const timers = slot<{ left: number; at: number }>();
+
+function mayWait(subject: LuaSubject): boolean {
+  const now = Date.now();
+  const set = timers.get(subject) ?? { left: TIMERS, at: now };
+  timers.set(subject, set);
+  const more = Math.max(Math.floor((now - set.at) / ANOTHER_TIMER), 0);
+  set.left = Math.min(set.left + more, TIMERS);
+  set.at = set.left === TIMERS ? now : set.at + more * ANOTHER_TIMER;
+  if (set.left === 0) return false;
+  set.left -= 1;
+  return true;
+}
 
 /** `ngx.timer.at`: after the answer, in the time the request leaves. */
 async function later(fn: LuaReference, wait: number, context: LuaContext): Promise<void> {

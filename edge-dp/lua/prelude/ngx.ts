@@ -65,8 +65,7 @@ ngx.print = function(...) host.say(said(...)) return 1 end
 ngx.say = function(...) host.say(said(...) .. '\\n') return 1 end
 ngx.timer.at = function(delay, f, ...)
   local given, n = { ... }, select('#', ...)
-  host.timer(delay, function() f(false, unpack(given, 1, n)) end)
-  return true
+  return host.timer(delay, function() f(false, unpack(given, 1, n)) end)
 end
 ngx.re.gmatch = function(subject, regex, options)
   local at = { pos = 1 }

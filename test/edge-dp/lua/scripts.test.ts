@@ -928,6 +928,21 @@ describe('Lua of a plugin', () => {
     expect(await told("tell(ngx.shared[1], ngx.shared[('x'):rep(257)], type(ngx.shared.words))")).toBe('nil nil table');
   });
 
+  it('sets no more timers for a request than there is time for, those of its timers among them', async () => {
+    const set =
+      'local set, why = 0 for i = 1, 100 do local ok, m = ngx.timer.at(0, function() end) if ok then set = set + 1 else why = m end end';
+    expect(await told(`${set} tell(set, why)`)).toBe('64 too many pending timers');
+    // Of another request they are other ones.
+    const waited: Promise<unknown>[] = [];
+    const request = fakeRequest({}, (work) => waited.push(work));
+    const bomb = `local function f() kong.ctx.shared.n = (kong.ctx.shared.n or 0) + 1 ngx.timer.at(0, f) ngx.timer.at(0, f) end f()`;
+    const hooks = preFunction.compile(config({ access: [bomb] }), EVERYWHERE, fakeServices());
+    await hooks.access?.(request);
+    for (let n = 0; n < waited.length; n++) await waited[n];
+    expect(waited.length).toBeGreaterThan(60);
+    expect(waited.length).toBeLessThan(70);
+  });
+
   it('refuses a status that no answer can have', async () => {
     for (const status of ['9999', '600', '199.9', '101', '0', '-1', '0/0', '1/0']) {
       await expect(access(`ngx.status = ${status}`), status).rejects.toThrow('status must be that of a final answer');
