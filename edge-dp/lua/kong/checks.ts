@@ -1,5 +1,6 @@
 import type { LuaCall, LuaList, LuaMap, LuaValue } from '../../../shared/lua/value.ts';
 import { FieldList, type HeaderFields } from '../../http/fields.ts';
+import { RequestHeaders } from '../../plugins/runtime/request-headers.ts';
 import { isList, isMap, typeOf } from '../arguments.ts';
 
 /** What the functions of `kong` say of arguments that are none, in Kong's words. */
@@ -9,7 +10,8 @@ const A_LOOK = 100;
 
 /** Headers that a name is to be looked for in: where that takes going through them it counts, for a script may set very many. */
 export function searched(call: LuaCall, headers: HeaderFields): HeaderFields {
-  call.charge(headers instanceof FieldList ? headers.lines.length * 8 : A_LOOK);
+  const fields = headers instanceof RequestHeaders ? headers.fields : headers;
+  call.charge(fields instanceof FieldList ? fields.lines.length * 2 : A_LOOK);
   return headers;
 }
 
