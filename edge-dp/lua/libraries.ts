@@ -12,11 +12,11 @@ export const LIBRARIES: Readonly<Record<string, string>> = {
   'resty.redis': REDIS_LIBRARY,
   'resty.lrucache': `
 local lru = {}
-lru.__index = lru
+local instance = { __index = lru, __metatable = false }
 -- Two halves: what is asked for moves to the young one, and the old one goes whole.
 function lru.new(size)
   if type(size) ~= 'number' or size < 1 then return nil, 'size too small' end
-  return setmetatable({ size = size, young = {}, old = {}, fresh = 0 }, lru)
+  return setmetatable({ size = size, young = {}, old = {}, fresh = 0 }, instance)
 end
 function lru:keep(key, entry)
   if self.young[key] == nil then
@@ -66,8 +66,9 @@ function t.deep_copy(from, without_metatables)
   if type(from) ~= 'table' then return from end
   local copy = {}
   for k, v in pairs(from) do copy[t.deep_copy(k)] = t.deep_copy(v, without_metatables) end
-  if without_metatables then return copy end
-  return setmetatable(copy, getmetatable(from))
+  local meta = getmetatable(from)
+  if without_metatables or type(meta) ~= 'table' then return copy end
+  return setmetatable(copy, meta)
 end
 t.cycle_aware_deep_copy = t.deep_copy
 function t.table_contains(list, value)
@@ -234,7 +235,8 @@ function t.deepcopy(from)
   if type(from) ~= 'table' then return from end
   local all = {}
   for k, v in pairs(from) do all[t.deepcopy(k)] = t.deepcopy(v) end
-  return setmetatable(all, getmetatable(from))
+  local meta = getmetatable(from)
+  return type(meta) == 'table' and setmetatable(all, meta) or all
 end
 function t.deepcompare(a, b)
   if type(a) ~= 'table' or type(b) ~= 'table' then return a == b end
@@ -266,8 +268,8 @@ return t`,
 
   'resty.hmac': `
 local hmac = { ALGOS = { MD5 = 'md5', SHA1 = 'sha1', SHA256 = 'sha256', SHA512 = 'sha512' } }
-hmac.__index = hmac
-function hmac:new(key, algorithm) return setmetatable({ key = key, algorithm = algorithm or 'md5', parts = {} }, hmac) end
+local instance = { __index = hmac, __metatable = false }
+function hmac:new(key, algorithm) return setmetatable({ key = key, algorithm = algorithm or 'md5', parts = {} }, instance) end
 function hmac:update(text) self.parts[#self.parts + 1] = text return true end
 function hmac:final(text, hex)
   if text then self:update(text) end
@@ -280,8 +282,8 @@ return hmac`,
 
   'resty.openssl.hmac': `
 local hmac = {}
-hmac.__index = hmac
-function hmac.new(key, algorithm) return setmetatable({ key = key, algorithm = algorithm or 'sha1', parts = {} }, hmac) end
+local instance = { __index = hmac, __metatable = false }
+function hmac.new(key, algorithm) return setmetatable({ key = key, algorithm = algorithm or 'sha1', parts = {} }, instance) end
 function hmac:update(...) for _, text in ipairs { ... } do self.parts[#self.parts + 1] = text end return true end
 function hmac:final(text)
   if text then self:update(text) end
@@ -291,8 +293,8 @@ return hmac`,
 
   'resty.openssl.digest': `
 local digest = {}
-digest.__index = digest
-function digest.new(algorithm) return setmetatable({ algorithm = (algorithm or 'sha1'):lower(), parts = {} }, digest) end
+local instance = { __index = digest, __metatable = false }
+function digest.new(algorithm) return setmetatable({ algorithm = (algorithm or 'sha1'):lower(), parts = {} }, instance) end
 function digest:update(...) for _, text in ipairs { ... } do self.parts[#self.parts + 1] = text end return true end
 function digest:final(text)
   if text then self:update(text) end
@@ -302,14 +304,14 @@ return digest`,
 
   'kong.plugins.jwt.jwt_parser': `
 local parser = {}
-parser.__index = parser
+local instance = { __index = parser, __metatable = false }
 function parser:new(token)
   if type(token) ~= 'string' then error('Token must be a string, got ' .. tostring(token), 2) end
   local decoded, message = host.jwt_decode(token)
   if not decoded then return nil, message end
   decoded.token = token
   decoded.header_64, decoded.claims_64, decoded.signature_64 = token:match('^([^.]*)%.([^.]*)%.([^.]*)$')
-  return setmetatable(decoded, parser)
+  return setmetatable(decoded, instance)
 end
 function parser:base64_decode(text) return host.decode_base64url(text) end
 function parser:verify_signature(key) return host.jwt_verify(self.token, key) end

@@ -67,7 +67,7 @@ setmetatable(M, { __index = function(_, name)
     return send(self, command)
   end
 end })
-local instance = { __index = M }
+local instance = { __index = M, __metatable = false }
 function redis.new() return setmetatable({}, instance) end
 function redis.add_commands() end
 return redis`;

@@ -35,11 +35,11 @@ kong.request.get_uri_captures = function()
 end
 -- An instance has settings of its own, which take the place of its two functions: as long as there are none these are the natives.
 local new_cjson
-function new_cjson(is_safe)
+function new_cjson(is_safe, array_mt)
   local own = is_safe and safely or function(f) return f end
   local encode, decode = host.cjson.encode, host.cjson.decode
   local m = { null = host.cjson.null, array_mt = array_mt, empty_array_mt = array_mt, empty_array = setmetatable({}, array_mt),
-    encode = own(encode), decode = own(decode), new = function() return new_cjson(is_safe) end, _NAME = 'cjson' }
+    encode = own(encode), decode = own(decode), new = function() return new_cjson(is_safe, array_mt) end, _NAME = 'cjson' }
   local empty_as_lists, bare_slashes = false, false
   local function respelt() m.encode = own(function(value) return encode(value, empty_as_lists, bare_slashes) end) end
   m.encode_empty_table_as_object = function(on) empty_as_lists = on == false or on == 'off' respelt() end
@@ -55,8 +55,8 @@ function new_cjson(is_safe)
   return m
 end
 local modules = {
-  cjson = new_cjson(false),
-  ['cjson.safe'] = new_cjson(true),
+  cjson = new_cjson(false, array_mt),
+  ['cjson.safe'] = new_cjson(true, array_mt),
   bit = host.bit,
   ['resty.string'] = { to_hex = host.to_hex, atoi = tonumber },
   ['resty.random'] = { bytes = host.random_bytes },

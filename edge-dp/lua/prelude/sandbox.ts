@@ -56,13 +56,29 @@ local function add_globals(env, paths)
   end
 end
 
+-- A copy of a module that a script may change for itself alone; the functions in it know the module as it is.
+local function copied(value, known)
+  if type(value) ~= 'table' then return value end
+  if known[value] then return known[value] end
+  local copy = {}
+  known[value] = copy
+  for k, v in pairs(value) do copy[k] = copied(v, known) end
+  local meta = getmetatable(value)
+  if type(meta) ~= 'table' then return copy end
+  common[meta] = true
+  return setmetatable(copy, meta)
+end
 -- What there is of require in the sandbox: the modules that are allowed.
 local function allowing(requires)
-  local allowed = {}
+  local allowed, made = {}, {}
   for _, name in ipairs(requires) do allowed[name] = true end
   return function(name)
     if not allowed[name] then error("require '" .. tostring(name) .. "' not allowed within sandbox", 2) end
-    return require(name)
+    if made[name] == nil then
+      local is_cjson = name == 'cjson' or name == 'cjson.safe'
+      made[name] = is_cjson and new_cjson(name == 'cjson.safe', { __array = true }) or copied(require(name), {})
+    end
+    return made[name]
   end
 end
 

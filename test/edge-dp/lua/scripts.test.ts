@@ -943,6 +943,46 @@ describe('Lua of a plugin', () => {
     expect(waited.length).toBeLessThan(70);
   });
 
+  it('changes modules that the sandbox allows for itself alone', async () => {
+    const requires = [
+      'resty.lrucache',
+      'cjson',
+      'cjson.safe',
+      'kong.constants',
+      'resty.hmac',
+      'bit',
+      'resty.openssl.digest',
+      'inspect',
+    ];
+    const lua = { ...DEFAULT_LUA, requires };
+    for (const change of [
+      "require('resty.lrucache').new = nil require('resty.lrucache').get = function() return 'evil' end",
+      "local i = require('resty.lrucache').new(9).__index i.get = function() return 'evil' end",
+      "getmetatable(require('resty.lrucache').new(9)).__index = {}",
+      "require('cjson').encode = nil require('cjson').array_mt.__index = function() return 'evil' end",
+      "require('cjson').encode_empty_table_as_object(false)",
+      "require('kong.constants').HEADERS.VIA = 'evil'",
+      "require('bit').bxor = nil",
+      "getmetatable(require('inspect')).__call = nil",
+      "local h = require('resty.hmac') h.new = nil h.final = nil",
+    ]) {
+      await access(change, {}, lua).catch(() => {});
+      expect(
+        await told(
+          `local c = require('resty.lrucache').new(9) c:set('a', 1)
+          kong.cache:get('a', nil, function() return 2 end)
+          tell(c:get('a'), require('cjson').encode({}), require('cjson').decode('{"a":[]}').a[1], require('kong.constants').HEADERS.VIA,
+            require('bit').bxor(5, 1), require('inspect')(1), (kong.cache:get('a')), #require('resty.hmac'):new('a', 'sha1'):final('b'))`,
+          {},
+          lua,
+        ),
+        change,
+      ).toBe('1 {} nil Via 4 1 2 20');
+    }
+    // And pairs goes through them.
+    expect(await told("local n = 0 for _ in pairs(require('bit')) do n = n + 1 end tell(n)", {}, lua)).toBe('12');
+  });
+
   it('refuses a status that no answer can have', async () => {
     for (const status of ['9999', '600', '199.9', '101', '0', '-1', '0/0', '1/0']) {
       await expect(access(`ngx.status = ${status}`), status).rejects.toThrow('status must be that of a final answer');
