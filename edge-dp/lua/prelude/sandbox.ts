@@ -43,6 +43,18 @@ base.getmetatable = function(value)
   if common[found] then return false end
   return found
 end
+-- The kong of all, with a log whose form a script sets for its own lines alone.
+local function own_kong()
+  local found = setmetatable({}, { __index = function(t, name)
+    local value = base.kong[name]
+    if name == 'log' then value = frozen(facility('core'), {}) end
+    if value ~= nil then rawset(t, name, value) end
+    return value
+  end })
+  return setmetatable({}, {
+    __metatable = false, __index = found, __newindex = function() error("attempt to modify a read-only table", 2) end,
+  })
+end
 local function add_globals(env, paths)
   for _, path in ipairs(paths) do
     local from, to = _G, env
@@ -118,6 +130,7 @@ return function(chunk, requires, environment)
   local env = { require = allowing(requires) }
   add_globals(env, environment)
   env._G = env
+  if env.kong == nil then env.kong = own_kong() end
   return setfenv(chunk, setmetatable(env, { __index = base, __metatable = false }))
 end, template, provide, require
 `;

@@ -983,6 +983,19 @@ describe('Lua of a plugin', () => {
     expect(await told("local n = 0 for _ in pairs(require('bit')) do n = n + 1 end tell(n)", {}, lua)).toBe('12');
   });
 
+  it('says in what form its own lines are logged, and no other script of the sandbox', async () => {
+    const lines: string[] = [];
+    const services = { ...fakeServices(), log: (_: string, line: string) => void lines.push(line) };
+    for (const source of [
+      "kong.log.set_format('hidden') kong.log.inspect.off() kong.log.notice('a')",
+      "kong.log.notice('b') kong.log.inspect('c') kong.log('d') kong.log.new('e').warn('f')",
+    ]) {
+      await preFunction.compile(config({ access: [source] }), EVERYWHERE, services).access?.(fakeRequest());
+    }
+    expect(lines).toEqual(['hidden', 'b', '"c"', 'd', '[e] f'].map((line) => `pre-function: ${line}`));
+    await expect(access('kong.log.notice = nil')).rejects.toThrow('read-only');
+  });
+
   it('refuses a status that no answer can have', async () => {
     for (const status of ['9999', '600', '199.9', '101', '0', '-1', '0/0', '1/0']) {
       await expect(access(`ngx.status = ${status}`), status).rejects.toThrow('status must be that of a final answer');
