@@ -1004,7 +1004,7 @@ describe('Lua of a plugin', () => {
         EVERYWHERE,
         fakeServices(),
       );
-      const reply = new ResponseReply(new OwnResponse(200, 'x'), 'service');
+      const reply = new ResponseReply(new OwnResponse(200, 'x'), 'service', () => undefined);
       expect(() => filter.response?.(fakeRequest(), reply), status).toThrow('status must be that of a final answer');
       expect(reply.status).toBe(200);
     }
