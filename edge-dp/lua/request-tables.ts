@@ -36,11 +36,12 @@ class MachineTables implements RequestTables {
       this.#held.set(lua, own);
     }
     const before = this.#seats.get(name);
-    this.#seats.set(name, lua);
     const known = own.get(name);
     if (known !== undefined && before === lua) return known;
-    if (known !== undefined) lua.release(known);
+    // What cannot be read stays where it is, and is no empty table the next time.
     const table = before === undefined || before === lua ? lua.table() : lua.keep(this.#contents(name, before));
+    if (known !== undefined) lua.release(known);
+    this.#seats.set(name, lua);
     own.set(name, table);
     return table;
   }
