@@ -114,10 +114,11 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
   const loses = `local s = '1' ${'s = s .. s '.repeat(18)} s = ${Array(28).fill('s').join(' .. ')} return -s`;
   const bodied = `kong.service.request.set_raw_body('of a script')`;
   const exits = `kong.response.exit(200, 'of a script')`;
+  const claims = `kong.response.exit(200, 'of a script', { ['Content-Length'] = '1' })`;
 
   beforeAll(async () => {
     const hostile = HOSTILE.map(([name, source]) => [name, source] as const);
-    const others = [...Object.entries({ waits, loses, bodied, exits }), ...rash];
+    const others = [...Object.entries({ waits, loses, bodied, exits, claims }), ...rash];
     const scripts = [...hostile, ...others];
     upstream = await startUpstream(() => 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n');
     gateway = await startGateway({
@@ -216,6 +217,12 @@ describe.each(GATEWAY_HOSTS)('scripts without end, on %s', (host) => {
       );
       expect(own, framing).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: 11\r\n(.+\r\n)*\r\n$/i);
     }
+  });
+
+  it('and the length of a script that ends the request is that of its body, whatever it says', async () => {
+    expect(await get('claims')).toMatch(
+      /^HTTP\/1\.1 200 [\s\S]*\r\nContent-Length: 11\r\n(?:.+\r\n)*\r\nof a script$/i,
+    );
   });
 
   it('and a hundred requests that wait never see each other', async () => {

@@ -80,7 +80,12 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   }
   if (content === null || typeof content === 'string' || content instanceof Uint8Array) {
     const bytes = heldBytes(content) ?? NOTHING;
-    if (!headed(response)) lines.push('Content-Length', String(bytes.byteLength));
+    const length = String(bytes.byteLength);
+    if (headers.get('content-length') !== length) {
+      // What a plugin says of it in its place would have the client take the rest for the next answer, or wait for more.
+      removeLines(lines, 'content-length');
+      lines.push('Content-Length', length);
+    }
     to.writeHead(status, reason, lines);
     end(to, bytes);
     expectClient(to, patience);
