@@ -73,7 +73,7 @@ export class Operations {
         if (ticket === undefined) return tunnels.open(parseTunnelTarget(await text()));
         if (does === 'tls') return tunnels.startTls(ticket, parseTunnelTls(await text()));
         if (does !== 'idle') throw new EgressError('bad_request', false, `tunnels: no operation '${does}'`);
-        tunnels.leave(ticket, Number(query.get('milliseconds')));
+        await tunnels.leave(ticket, Number(query.get('milliseconds')));
         return 204;
       },
       'POST datagrams': async ({ parts: [host = '', port], bytes }) => {

@@ -98,8 +98,17 @@ export class Tunnels {
     return { ticket: this.#issue(tunnel), reused: false };
   }
 
-  /** Leaves the connection for the next tunnel of its pool. */
-  leave(ticket: string, milliseconds: number): void {
+  /**
+   * Leaves the connection for the next tunnel of its pool, once what was written into this one has gone through. A peer that does not
+   * take that in the time it has to be connected to loses the connection, and whoever leaves it is told.
+   */
+  async leave(ticket: string, milliseconds: number): Promise<void> {
+    const tunnel = this.#open.get(ticket);
+    if (tunnel?.inner && !(await goneThrough(tunnel.inner, tunnel.outer, tunnel.endpoint.connectTimeout))) {
+      this.#detach(ticket).outer.destroy();
+      const { connectTimeout } = tunnel.endpoint;
+      throw new EgressError('write_timeout', true, `not all was taken within ${connectTimeout} ms`);
+    }
     const { outer, pool } = this.#detach(ticket);
     if (pool === null || outer.readableLength > 0 || outer.readableEnded || outer.destroyed) outer.destroy();
     else this.#idle.put(pool, outer, milliseconds);
@@ -148,4 +157,42 @@ export class Tunnels {
 /** Whatever is wrong with a connection, its end tells it. */
 function quiet(socket: Socket): Socket {
   return socket.on('error', () => {});
+}
+
+/**
+ * Waits until nothing is left between two ends of which one is piped into the other; false: there is, after so many milliseconds. What has
+ * been written into the first is in the system's hands when this is called, so that it is read within a turn of the event loop.
+ */
+async function goneThrough(from: Socket, to: Socket, patience: number): Promise<boolean> {
+  const until = performance.now() + patience;
+  for (;;) {
+    const read = from.bytesRead;
+    // Two: the first comes before anything else is read.
+    await turn();
+    await turn();
+    if (from.destroyed || to.destroyed) return true;
+    if (from.bytesRead === read && from.readableLength === 0 && !to.writableNeedDrain) return true;
+    const left = until - performance.now();
+    if (left <= 0) return false;
+    if (to.writableNeedDrain) await drained(to, left);
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** At the latest after so many milliseconds. */
+function drained(socket: Socket, patience: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(late);
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    const late = setTimeout(done, patience);
+    socket.once('drain', done);
+    socket.once('close', done);
+  });
 }

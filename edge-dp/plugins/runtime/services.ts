@@ -156,7 +156,10 @@ export interface Connection {
    * unwritten. Throws `ServiceError`, and the connection is closed then.
    */
   startTls(options: TlsOptions): Promise<Connection>;
-  /** Closes it, or, where the host can, keeps it open for so many milliseconds for the next of its pool. Nothing may be unread. */
+  /**
+   * Closes it, or, where the host can, keeps it open for so many milliseconds for the next of its pool. Nothing may be unread. Throws
+   * `ServiceError` where the peer does not take what was written.
+   */
   keep(milliseconds: number): Promise<void>;
   close(): Promise<void>;
 }

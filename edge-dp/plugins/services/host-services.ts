@@ -73,9 +73,14 @@ class Tunnels {
         }),
       close: release,
       keep: async (milliseconds) => {
-        // What cannot be kept has been closed meanwhile.
-        await ask(this.#tunnel, `tunnels/${ticket}/idle?milliseconds=${milliseconds}`, '').catch(() => undefined);
-        await release();
+        try {
+          await ask(this.#tunnel, `tunnels/${ticket}/idle?milliseconds=${milliseconds}`, '');
+        } catch (error) {
+          // What cannot be kept has been closed meanwhile; of what has not gone through nobody else would tell.
+          if (error instanceof ServiceError && error.code === 'timeout') throw error;
+        } finally {
+          await release();
+        }
       },
     };
   }

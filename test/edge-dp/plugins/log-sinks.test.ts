@@ -41,6 +41,9 @@ describe.each(hosts)('log entries on %s', (_, start) => {
   let slow: Server;
   const slowSockets: Socket[] = [];
   const slowLines: string[] = [];
+  /** Takes a little at a time. */
+  let late: Server;
+  const lateLines: string[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'holdfast log '));
@@ -64,6 +67,14 @@ describe.each(hosts)('log entries on %s', (_, start) => {
       else socket.pause().on('error', () => undefined);
     }).listen(0, '127.0.0.1');
     await once(slow, 'listening');
+    late = createServer((socket) => {
+      keep(socket, lateLines);
+      socket.on('data', () => {
+        socket.pause();
+        setTimeout(() => socket.resume(), 3);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(late, 'listening');
     const ca = await authority('logs');
     const trusted = join(folder, 'ca.pem');
     await writeFile(trusted, ca.pem);
@@ -112,18 +123,21 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await on('is-folder', 'file-log', { path: folder });
     await on('device', 'file-log', { path: '/dev/null' });
     await on('tcp', 'tcp-log', { ...peer, timeout: 0, custom_fields_by_lua });
-    await on('slow', 'tcp-log', {
+    // Half a megabyte, where it is wanted.
+    const long = Object.fromEntries(
+      ['a', 'b', 'c', 'd', 'e'].map((name) => [
+        name,
+        "return ('x'):rep(kong.request.get_header('x-case') == 'lost' and 100000 or 0)",
+      ]),
+    );
+    const longTo = (server: Server, timeout: number) => ({
       host: '127.0.0.1',
-      port: (slow.address() as AddressInfo).port,
-      timeout: 500,
-      // Half a megabyte, where it is wanted.
-      custom_fields_by_lua: Object.fromEntries(
-        ['a', 'b', 'c', 'd', 'e'].map((name) => [
-          name,
-          "return ('x'):rep(kong.request.get_header('x-case') == 'lost' and 100000 or 0)",
-        ]),
-      ),
+      port: (server.address() as AddressInfo).port,
+      timeout,
+      custom_fields_by_lua: long,
     });
+    await on('slow', 'tcp-log', longTo(slow, 500));
+    await on('late', 'tcp-log', longTo(late, 30_000));
     const overTls = { host: '127.0.0.1', port: (tls.address() as AddressInfo).port, tls: true };
     await on('tls', 'tcp-log', { ...overTls, tls_sni: 'logs.test' });
     await on('tls-other', 'tcp-log', { ...overTls, tls_sni: 'other.test' });
@@ -147,6 +161,7 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     await secure?.stop();
     tcp?.close();
     slow?.close();
+    late?.close();
     tls?.close();
     udp?.close();
     await rm(folder, { recursive: true, force: true });
@@ -279,6 +294,13 @@ describe.each(hosts)('log entries on %s', (_, start) => {
     }, 'a line on another connection');
     slowSockets[0]?.resume();
     await expect.poll(() => slowSockets[0]?.destroyed, { message: 'the end of the first connection' }).toBe(true);
+  });
+
+  it('arrive whole, however late their server takes them', async () => {
+    // More than what lies between the two can hold: the end of an entry is on its way when its connection could be left to the next.
+    for (let entry = 0; entry < 30; entry++) await ask('late', 'lost');
+    await until(() => lateLines.length >= 30, 'all lines');
+    expect(lateLines.map(told)).toEqual(Array.from({ length: 30 }, () => 'lost'));
   });
 
   it('are packets, for Loggly with its head, as urgent as the answer', async () => {
