@@ -77,7 +77,10 @@ class IndexedRouter implements Router {
     for (const route of upserts) {
       const rules = this.#compile(route, this.#flavor);
       if (rules.length > 0) compiled.set(route.id, rules);
-      else without.add(route.id);
+      else {
+        compiled.delete(route.id);
+        without.add(route.id);
+      }
     }
     const remove = (id: string): void => {
       const before = rulesById.get(id);

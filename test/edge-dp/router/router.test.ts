@@ -18,6 +18,14 @@ function expressions(...sources: string[]): Router {
 const winner = (router: Router, sketch: RequestSketch): string | undefined => router.match(request(sketch))?.route.id;
 
 describe('update', () => {
+  it('has of a route that is told twice what was told last, be that nothing', () => {
+    const [http, raw] = [route('a', { paths: ['/a'] }), route('a', { paths: ['/a'], protocols: ['tcp'] })];
+    expect([compat(http, raw), compat(raw, http)].map((router) => winner(router, { target: '/a' }))).toEqual([
+      undefined,
+      'a',
+    ]);
+  });
+
   it('leaves the router it was made from as it was', () => {
     const first = compat(route('a', { paths: ['/a'] }), route('b', { paths: ['/a/b'] }));
     const second = first.update({ upserts: [route('c', { paths: ['/a/b/c'] })], deletes: ['b'] });
