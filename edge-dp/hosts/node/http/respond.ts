@@ -80,12 +80,7 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   }
   if (content === null || typeof content === 'string' || content instanceof Uint8Array) {
     const bytes = heldBytes(content) ?? NOTHING;
-    const length = String(bytes.byteLength);
-    if (headers.get('content-length') !== length) {
-      // What a plugin says of it in its place would have the client take the rest for the next answer, or wait for more.
-      removeLines(lines, 'content-length');
-      lines.push('Content-Length', length);
-    }
+    sayLength(lines, response, bytes);
     to.writeHead(status, reason, lines);
     end(to, bytes);
     expectClient(to, patience);
@@ -100,12 +95,20 @@ function isChunked({ method, version }: NodeRequest, response: HttpResponse): bo
   return method !== 'HEAD' && version !== '1.0' && !headed(response) && heldBytes(response.content) === null;
 }
 
+/** What a plugin says of it in its place would have the client take the rest for the next answer, or wait for more. */
+export function sayLength(lines: string[], { headers }: HttpResponse, { byteLength }: Uint8Array): void {
+  const length = String(byteLength);
+  if (headers.get('content-length') === length) return;
+  removeLines(lines, 'content-length');
+  lines.push('Content-Length', length);
+}
+
 function removeLines(lines: string[], name: string): void {
   for (let at = lines.length - 2; at >= 0; at -= 2) if (lines[at]?.toLowerCase() === name) lines.splice(at, 2);
 }
 
 /** Whether it says how long its body is, or what it would be for GET. */
-export function headed({ status, headers }: HttpResponse): boolean {
+function headed({ status, headers }: HttpResponse): boolean {
   return headers.has('content-length') || BODYLESS.has(status);
 }
 

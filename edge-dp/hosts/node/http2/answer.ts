@@ -4,7 +4,7 @@ import { fieldLists } from '../../egress/headers.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
-import { BODYLESS, count, headed, heldBytes, lengthForHead, type Passed, pump, ready } from '../http/respond.ts';
+import { BODYLESS, count, heldBytes, lengthForHead, type Passed, pump, ready, sayLength } from '../http/respond.ts';
 
 /** Bytes of a body in memory that are given to the stream at once: what is queued must show that a client takes some of it. */
 const PIECE = 16 << 10;
@@ -36,15 +36,16 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
   }
   to.once('finish', () => letBodyGo(request, to));
   const { content } = response;
-  const head = [':status', String(status), ...fieldsOf(lines)];
   const held = heldBytes(content);
-  if (request.method === 'HEAD' || BODYLESS.has(status)) {
+  const bodyless = request.method === 'HEAD' || BODYLESS.has(status);
+  if (held !== null && !bodyless) sayLength(lines, response, held);
+  const head = [':status', String(status), ...fieldsOf(lines)];
+  if (bodyless) {
     if (held === null) response.discard();
     const length = lengthForHead(request.method, response);
     if (length !== null) head.push('content-length', length);
     to.respond(head, { endStream: true });
   } else if (held !== null) {
-    if (!headed(response)) head.push('content-length', String(held.byteLength));
     to.respond(head, { endStream: held.byteLength === 0 });
     if (held.byteLength > 0) sendBytes(held, to);
   } else sendBody(content, head, to, passed);
