@@ -2,6 +2,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
+/** Milliseconds to wait for one that takes the lock in the same moment. */
+const AT_ONCE = 200;
+
 const SQLITE_BUSY = 5;
 const SQLITE_NOTADB = 26;
 
@@ -17,6 +20,8 @@ export function lockDirectory(directory: string): () => void {
   const pidFile = join(directory, 'pgdata.pid');
   const lock = new DatabaseSync(join(directory, 'pgdata.lock'));
   try {
+    // Without patience two that begin at once refuse each other, and nobody has it.
+    lock.exec(`PRAGMA busy_timeout = ${AT_ONCE}`);
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();

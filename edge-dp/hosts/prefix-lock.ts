@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../shared/thrown.ts';
+import { sqliteCode } from './sqlite-code.ts';
 
 /** The exclusive use of a prefix: two nodes on the same Durable Object databases would ruin them. */
 export interface PrefixLock {
@@ -13,6 +14,8 @@ export interface PrefixLock {
 
 /** Milliseconds to wait for what is left of a node whose host was killed. */
 const PATIENCE = 5_000;
+/** Milliseconds to wait for one that takes the lock in the same moment. */
+const AT_ONCE = 200;
 
 const SQLITE_BUSY = 5;
 const SQLITE_NOTADB = 26;
@@ -52,11 +55,13 @@ function exclusively(path: string, taken: () => Error): DatabaseSync {
   let lock: DatabaseSync | null = null;
   try {
     lock = new DatabaseSync(path);
+    // Without patience two that begin at once refuse each other, and nobody has it.
+    lock.exec(`PRAGMA busy_timeout = ${AT_ONCE}`);
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {
     lock?.close();
-    const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
+    const code = sqliteCode(error);
     if (code === SQLITE_BUSY) throw taken();
     if (code === SQLITE_NOTADB) throw new Error(`${path} is no lock file of Holdfast; remove it (it holds no data)`);
     throw new Error(`prefix: ${path} cannot be locked: ${messageOf(error)}`, { cause: error });

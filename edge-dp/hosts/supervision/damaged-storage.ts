@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../shared/thrown.ts';
 import type { DataPlaneOptions } from '../options.ts';
+import { sqliteCode } from '../sqlite-code.ts';
 
 /** SQLite's primary result codes for a file whose content is not what it wrote: SQLITE_CORRUPT and SQLITE_NOTADB. */
-const DAMAGE: ReadonlySet<number> = new Set([11, 26]);
+const DAMAGE: ReadonlySet<number | null> = new Set([11, 26]);
 
 /**
  * Looks through the databases in `folder` before they are opened, and renames those that are damaged, with
@@ -42,10 +43,8 @@ function damageOf(path: string, log: DataPlaneOptions['log']): string | null {
     const verdict: unknown = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     return verdict === 'ok' ? null : String(verdict);
   } catch (error) {
-    const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
     const message = messageOf(error);
-    // Extended codes carry the primary one in their low byte.
-    if (typeof code === 'number' && DAMAGE.has(code & 0xff)) return message;
+    if (DAMAGE.has(sqliteCode(error))) return message;
     log('warn', `${path} cannot be checked: ${message}`);
     return null;
   } finally {

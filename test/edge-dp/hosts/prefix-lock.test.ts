@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockPrefix } from '../../../edge-dp/hosts/prefix-lock.ts';
+import { atOnce } from '../../at-once.ts';
 
 let prefix: string;
 let other: ChildProcess | undefined;
@@ -25,6 +26,19 @@ test('a prefix is one node’s until it lets go of it', async () => {
   );
   lock.release();
   (await lockPrefix(prefix)).release();
+});
+
+test('of two that ask at once one has it', async () => {
+  const rounds = 25;
+  for (let round = 0; round < rounds; round++) mkdirSync(join(prefix, `${round}`));
+  const outcomes = await atOnce(
+    rounds,
+    "const lock = await module.lockPrefix(directory + '/' + round); return () => lock.release()",
+    join(import.meta.dirname, '..', '..', '..', 'edge-dp', 'hosts', 'prefix-lock.ts'),
+    prefix,
+  );
+  expect(outcomes.filter((both) => both.filter((outcome) => outcome === null).length !== 1)).toEqual([]);
+  for (const refused of outcomes.flat()) if (refused !== null) expect(refused).toContain('already runs in');
 });
 
 test('holds whatever its note says: of who shares the disk from another container, and of one that was cut off', async () => {

@@ -2,9 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../../shared/thrown.ts';
+import { sqliteCode } from '../../sqlite-code.ts';
 
 /** Milliseconds to wait for another process of the node that writes. */
 const BUSY = 5_000;
+/** Milliseconds between two tries of what SQLite does not wait for itself. */
+const AGAIN = 5;
+
+const SQLITE_BUSY = 5;
 
 /**
  * Opens one of the node's databases, made where it is not there. Several processes may have it open: with a write-ahead log
@@ -13,8 +18,26 @@ const BUSY = 5_000;
 export function openDatabase(folder: string, name: string): DatabaseSync {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(join(folder, `${name}.sqlite`));
-  database.exec(`PRAGMA busy_timeout = ${BUSY}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;`);
+  database.exec(`PRAGMA busy_timeout = ${BUSY}`);
+  writeAhead(database);
+  database.exec('PRAGMA synchronous = NORMAL');
   return database;
+}
+
+/**
+ * Of two processes that ask a new database for a write-ahead log at once, SQLite refuses one without waiting: both read it, and each
+ * would wait for the other to stop. The one that is refused finds it done when it asks again.
+ */
+function writeAhead(database: DatabaseSync): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (const deadline = performance.now() + BUSY; ; Atomics.wait(pause, 0, 0, AGAIN)) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_BUSY || performance.now() > deadline) throw error;
+    }
+  }
 }
 
 /** SQLite's primary result codes for what a disk does not do (sqlite3.h). */
@@ -32,9 +55,7 @@ export function written<T>(write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const code: unknown = error instanceof Error && 'errcode' in error ? error.errcode : null;
-    // Extended codes carry the primary one in their low byte.
-    const name = typeof code === 'number' ? TROUBLE[code & 0xff] : undefined;
+    const name = TROUBLE[sqliteCode(error) ?? 0];
     if (name !== undefined) console.error(`SQLite failed; write = ${messageOf(error)}: SQLITE_${name}`);
     throw error;
   }
