@@ -5,8 +5,21 @@ import type { NodeKey } from '../../shared/cluster/node-proof.ts';
 /** Where it rests, for good: without it the control plane takes this node for another one that uses its id. */
 const STORAGE_KEY = 'node_key';
 
+/** By storage: of two who ask at once, as the link and telemetry do on first use, neither may make one that is not kept. */
+const known = new WeakMap<DurableObjectStorage, Promise<NodeKey>>();
+
 /** The key pair by which control planes know this node again. Made on first use; the private half never leaves the storage. */
-export async function nodeKey(storage: DurableObjectStorage): Promise<NodeKey> {
+export function nodeKey(storage: DurableObjectStorage): Promise<NodeKey> {
+  const before = known.get(storage);
+  if (before !== undefined) return before;
+  const key = keptOrMade(storage);
+  known.set(storage, key);
+  // A disk that does not answer for a moment: the next finds out anew.
+  key.catch(() => known.delete(storage));
+  return key;
+}
+
+async function keptOrMade(storage: DurableObjectStorage): Promise<NodeKey> {
   const kept = await storage.get<{ readonly x: string; readonly d: string }>(STORAGE_KEY);
   if (kept !== undefined) return imported(kept);
   const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });

@@ -1,3 +1,4 @@
+import { decodeProtectedHeader } from 'jose';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
 import { Isolate } from '../../../../edge-dp/config/isolate.ts';
@@ -66,7 +67,7 @@ function memoryKv() {
 
 /** What the link and the isolates ask of it. */
 type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
-  Pick<NodeOwner, 'news' | 'nextNews' | 'has'> & { heartbeat(): { readonly serial: number | null } };
+  Pick<NodeOwner, 'news' | 'nextNews' | 'has' | 'proof'> & { heartbeat(): { readonly serial: number | null } };
 
 function ownerOf(isolate: Isolate, stored = new Map<string, unknown>()): Owner {
   const storage = {
@@ -138,4 +139,15 @@ test('a node that takes config again knows so also after a restart, and does not
   const owner = ownerOf(new Isolate({ createRequestPath: anyPath, plugins: {} }), stored);
   owner.receive(await signedConfig(1, 'one'));
   await settled('the failures are over in the storage', () => stored.get('failures') === 0);
+});
+
+test('a node that is asked twice at once for its first proof has one key, the one it keeps', async () => {
+  const stored = new Map<string, unknown>();
+  const isolate = new Isolate({ createRequestPath: anyPath, plugins: {} });
+  const owner = ownerOf(isolate, stored);
+  const keyOf = (proof: string): unknown => decodeProtectedHeader(proof).jwk?.x;
+  const [[hello], proof] = await Promise.all([owner.greeting('of the link'), owner.proof('nonce', 'of telemetry')]);
+  if (hello?.type !== 'hello') expect.fail('no hello');
+  const later = await ownerOf(isolate, stored).proof('nonce', 'after a restart');
+  expect([keyOf(hello.proof ?? ''), keyOf(proof)]).toEqual([keyOf(later), keyOf(later)]);
 });
