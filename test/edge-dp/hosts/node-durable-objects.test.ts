@@ -48,3 +48,27 @@ it('rings no alarm before it is woken, then those that were set meanwhile and by
   await vi.advanceTimersByTimeAsync(1);
   expect(rung).toHaveLength(3);
 });
+
+it('gives up an instance that could not read at its beginning what it has kept, and makes another for the next event', async () => {
+  const database = new DatabaseSync(':memory:');
+  prepareDurableStorage(database);
+  let fails = true;
+  class Keeper {
+    #known = 'nothing';
+
+    constructor(state: { blockConcurrencyWhile(work: () => Promise<void>): Promise<void> }) {
+      void state.blockConcurrencyWhile(async () => {
+        if (fails) throw new Error('the disk does not answer');
+        this.#known = 'what was kept';
+      });
+    }
+
+    async fetch(): Promise<Response> {
+      return new Response(this.#known);
+    }
+  }
+  const keeper = new DurableNamespace('Keeper', Object(Keeper), {}, database).get('one');
+  await expect(keeper.fetch('http://one/')).rejects.toThrow('the disk does not answer');
+  fails = false;
+  expect(await (await keeper.fetch('http://one/')).text()).toBe('what was kept');
+});

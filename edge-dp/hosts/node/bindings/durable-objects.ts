@@ -79,7 +79,9 @@ class DurableState {
 
   blockConcurrencyWhile<T>(work: () => Promise<T>): Promise<T> {
     const done = this.gate.then(work);
-    this.gate = done.catch(() => undefined);
+    this.gate = done;
+    // Events are told; whoever called need not ask.
+    done.catch(() => undefined);
     return done;
   }
 
@@ -88,12 +90,18 @@ class DurableState {
   }
 }
 
+/** An instance, from its beginning on. */
+interface Life {
+  readonly state: DurableState;
+  readonly instance: DurableInstance;
+}
+
 class LivingObject {
   readonly #make: DurableClass;
   readonly #env: object;
-  readonly #state: DurableState;
+  readonly #storage: DurableStorage;
   readonly #mayRing: () => boolean;
-  #instance: DurableInstance | null = null;
+  #life: Life | null = null;
   #timer: NodeJS.Timeout | null = null;
   #failures = 0;
   #ringing = false;
@@ -102,18 +110,17 @@ class LivingObject {
     this.#make = make;
     this.#env = env;
     this.#mayRing = mayRing;
-    this.#state = new DurableState(new DurableStorage(database, object, (at) => this.#set(at)));
+    this.#storage = new DurableStorage(database, object, (at) => this.#set(at));
     this.resume();
   }
 
   /** Goes by the alarm that is set. */
   resume(): void {
-    this.#set(this.#state.storage.alarm);
+    this.#set(this.#storage.alarm);
   }
 
   async fetch(request: Request): Promise<Response> {
-    const instance = this.#awake();
-    await this.#state.gate;
+    const instance = await this.#awake();
     if (instance.fetch === undefined) throw new Error('this object answers no requests');
     return instance.fetch(request);
   }
@@ -123,9 +130,25 @@ class LivingObject {
     this.#timer = null;
   }
 
-  #awake(): DurableInstance {
-    this.#instance ??= new this.#make(this.#state, this.#env);
-    return this.#instance;
+  /**
+   * The instance, once its beginning is over. One whose beginning failed knows nothing of what it has kept: as on Workers it is given
+   * up, and the next event makes another.
+   */
+  async #awake(): Promise<DurableInstance> {
+    this.#life ??= this.#begin();
+    const life = this.#life;
+    try {
+      await life.state.gate;
+    } catch (error) {
+      if (this.#life === life) this.#life = null;
+      throw error;
+    }
+    return life.instance;
+  }
+
+  #begin(): Life {
+    const state = new DurableState(this.#storage);
+    return { state, instance: new this.#make(state, this.#env) };
   }
 
   #set(at: number | null): void {
@@ -138,7 +161,7 @@ class LivingObject {
   /** One alarm at a time; what it sets while it rings comes after it. */
   async #ring(): Promise<void> {
     this.#timer = null;
-    const { storage } = this.#state;
+    const storage = this.#storage;
     if (this.#ringing) {
       this.#timer = setTimeout(() => void this.#ring(), 1);
       return;
@@ -146,8 +169,7 @@ class LivingObject {
     this.#ringing = true;
     try {
       storage.ring();
-      const instance = this.#awake();
-      await this.#state.gate;
+      const instance = await this.#awake();
       await instance.alarm?.();
       storage.rang();
       this.#failures = 0;
