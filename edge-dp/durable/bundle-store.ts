@@ -18,6 +18,9 @@ export class BundleStore {
   #committed: string | null = null;
   #current: ReadonlySet<ObjectName> = new Set();
   #previous: ReadonlySet<ObjectName> = new Set();
+  /** What the config names that is being written: what of it is there already must still be there once the manifest is. */
+  #writing: ReadonlySet<ObjectName> = new Set();
+  #sweeping: Promise<unknown> = Promise.resolve();
 
   constructor(cache: BundleCache) {
     this.cache = cache;
@@ -37,16 +40,18 @@ export class BundleStore {
     found: ReadonlyMap<ObjectName, Bytes>,
     origins: readonly ObjectOrigin[],
   ): Promise<void> {
-    const stored = await this.#storedNames();
-    const named = new Set<ObjectName>();
-    const missing: { readonly name: ObjectName; readonly size: number }[] = [];
+    const needed = new Map<ObjectName, number>();
     for (const { name, size, mode } of configs.flatMap((tables) => [...objectsOf(tables)])) {
-      if (named.has(name) || (mode === 'lazy' && !this.cache.mirrorsLazyTables)) continue;
-      named.add(name);
-      // An object read from elsewhere although the cache lists it was damaged there.
-      if (!stored.has(name) || found.has(name)) missing.push({ name, size });
+      if (mode === 'eager' || this.cache.mirrorsLazyTables) needed.set(name, needed.get(name) ?? size);
     }
-    await inParallel(missing, WIDTH, async ({ name, size }) => {
+    const named = new Set(needed.keys());
+    this.#writing = named;
+    // What is being deleted is written again when it is gone, not before.
+    await this.#sweeping;
+    const stored = await this.#storedNames();
+    // An object read from elsewhere although the cache lists it was damaged there.
+    const missing = [...needed].filter(([name]) => !stored.has(name) || found.has(name));
+    await inParallel(missing, WIDTH, async ([name, size]) => {
       const gzip = found.get(name) ?? (await findObject(name, size, origins, () => undefined)).gzip;
       await this.cache.putObject(name, gzip);
       stored.add(name);
@@ -63,9 +68,12 @@ export class BundleStore {
   async sweep(): Promise<void> {
     // Before the first commit of this process nothing is known about what is in use.
     if (this.#stored === null || this.#committed === null) return;
-    const garbage = this.#retention.garbage(this.#stored, this.#current, this.#previous, Date.now());
+    const unnamed = this.#retention.garbage(this.#stored, this.#current, this.#previous, Date.now());
+    const garbage = unnamed.filter((name) => !this.#writing.has(name));
     for (const name of garbage) this.#stored.delete(name);
-    await inParallel(garbage, WIDTH, (name) => this.cache.deleteObject(name));
+    const deleted = inParallel(garbage, WIDTH, (name) => this.cache.deleteObject(name));
+    this.#sweeping = deleted.catch(() => undefined);
+    await deleted;
   }
 
   async #storedNames(): Promise<Set<ObjectName>> {
