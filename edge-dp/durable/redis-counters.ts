@@ -2,7 +2,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import type { Services } from '../plugins/runtime/services.ts';
 import { RedisClient } from '../redis/client.ts';
 import { addInRedis, lookInRedis, takeInRedis } from '../redis/counting.ts';
-import { SharedLedger } from './shared-ledger.ts';
+import { type Change, SharedLedger } from './shared-ledger.ts';
 import type { CountedWindow, CounterAnswer, CounterQuestion, RedisQuestion } from './state-messages.ts';
 
 /** Windows kept by a ledger that is compared with Redis from time to time. */
@@ -69,19 +69,19 @@ export class RedisCounters {
 
   async #compare(client: RedisClient): Promise<void> {
     const changes = this.#ledger.changes(MOST_COMPARED, Date.now());
-    const windows = changes.map(({ window }) => window);
-    try {
-      const totals = await addInRedis(
-        client,
-        windows,
-        changes.map(({ news }) => news),
-      );
-      for (const [i, change] of changes.entries()) this.#ledger.learn(change, totals[i] ?? change.own, Date.now());
-    } catch (error) {
-      // Some may have arrived: counted twice, they let less through, not more.
-      this.#ledger.keep(changes);
-      this.#complain(error);
+    // Each by itself: what was told must not be told again because of another.
+    const told = await Promise.allSettled(changes.map(({ window, news }) => addInRedis(client, [window], [news])));
+    const untold: Change[] = [];
+    for (const [i, change] of changes.entries()) {
+      const outcome = told[i];
+      if (outcome?.status === 'fulfilled') this.#ledger.learn(change, outcome.value[0] ?? change.own, Date.now());
+      else {
+        // It may have arrived: counted twice, it lets less through, not more.
+        untold.push(change);
+        this.#complain(outcome?.reason);
+      }
     }
+    this.#ledger.keep(untold);
   }
 
   #complain(error: unknown): void {

@@ -204,5 +204,22 @@ describe('counting in Redis', () => {
       await expect.poll(kept, { message: 'Redis to be told' }).toBe('50');
       error.mockRestore();
     });
+
+    it('tells of each window once, also beside one that cannot be counted there', async () => {
+      const error = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+      const client = new RedisClient(server, connectPlain);
+      const [sound, odd] = [window(50, 'sound'), window(50, 'odd')];
+      const oddKey = `odd:${odd.start}:hour`;
+      await client.send(['SET', oddKey, 'text']);
+      const counters = node();
+      expect([await take(counters, odd, 5), await take(counters, sound, 10)]).toEqual([5, 10]);
+      const before = redis.commands.length;
+      await expect.poll(() => redis.commands.length - before, { message: 'some comparisons' }).toBeGreaterThan(12);
+      await client.send(['SET', oddKey, '0']);
+      await Promise.all(work.splice(0));
+      const told = [`sound:${sound.start}:hour`, oddKey].map((key) => redis.kept()[key]?.[0]);
+      expect(told).toEqual(['10', '5']);
+      error.mockRestore();
+    });
   });
 });
