@@ -2,8 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
 import { bundleCache } from '../../../../edge-dp/config/cache.ts';
 import { CurrentConfig } from '../../../../edge-dp/config/current.ts';
+import type { VerifiedManifest } from '../../../../edge-dp/config/trust.ts';
 import { adopt } from '../../../../edge-dp/durable/adoption.ts';
 import { BundleStore } from '../../../../edge-dp/durable/bundle-store.ts';
+import { NodeStanding } from '../../../../edge-dp/durable/node-standing.ts';
 import type { Env } from '../../../../edge-dp/env.ts';
 import { PluginPlan } from '../../../../edge-dp/plugins/runtime/plan.ts';
 import type { Plugin } from '../../../../edge-dp/plugins/runtime/plugin.ts';
@@ -97,7 +99,7 @@ describe('a config that is adopted', () => {
   });
   const serialHeld = () => current.held?.live.serial ?? null;
 
-  async function arrival(serial: number, remember: () => Promise<void>) {
+  async function arrival(serial: number, remember: (adopted: VerifiedManifest) => Promise<void>) {
     const message = await signedConfig(serial, `route-${serial}`);
     const standing = { cluster: null, highestSerial: null, group: null, statements: [] };
     return adopt(env, current, new BundleStore(bundleCache(env)), [], { message, standing, newest: null, remember });
@@ -158,5 +160,32 @@ describe('a config that is adopted', () => {
     await Promise.all([arrival(1, async () => undefined), arrival(2, async () => undefined)]);
     expect(serialHeld()).toBe(2);
     expect(pathsMade).toBe(1);
+  });
+
+  test('leaves the node in the group that it was given while that was remembered', async () => {
+    const written = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const stored = new Map<string, unknown>();
+    const storage = {
+      get: async (key: string) => stored.get(key),
+      put: async (key: string | object, value?: unknown) => {
+        asked.resolve();
+        await written.promise;
+        for (const [each, one] of typeof key === 'string' ? [[key, value] as const] : Object.entries(key))
+          stored.set(each, one);
+      },
+    };
+    const life = (): NodeStanding =>
+      Reflect.construct(NodeStanding, [{ storage, keepsManifest: false, log: () => undefined }]);
+    const standing = life();
+    const adopting = arrival(7, (adopted) => standing.remember(adopted));
+    await asked.promise;
+    const assigning = standing.assign('other');
+    written.resolve();
+    await Promise.all([adopting, assigning]);
+    const next = life();
+    await next.restore(null);
+    const known = { highestSerial: 7, group: 'other' };
+    expect([standing.membership, next.membership]).toMatchObject([known, known]);
   });
 });
