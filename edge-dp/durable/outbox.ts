@@ -6,7 +6,8 @@ import type { OutboxAnswer, OutboxQuestion, Parcel } from './outbox-messages.ts'
 /** What an outbox uses of a Durable Object's storage. */
 export interface OutboxStorage {
   get<T>(key: string): Promise<T | undefined>;
-  put<T>(key: string, value: T): Promise<void>;
+  /** All of them or none. */
+  put<T>(entries: Record<string, T>): Promise<void>;
   delete(keys: string[]): Promise<number>;
   list<T>(of: { readonly prefix: string; readonly limit?: number }): Promise<Map<string, T>>;
   getAlarm(): Promise<number | null>;
@@ -133,11 +134,12 @@ export class Outbox {
     }
     await this.#makeRoom(bytes.length);
     const number = this.#number++;
-    for (const [part, key] of partKeys(number, bytes.length).entries()) {
-      await storage.put(key, bytes.slice(part * PART, (part + 1) * PART));
-    }
     const kept: Kept = { ...parcel, delivery: rest, bytes: bytes.length };
-    await storage.put(parcelKey(number), kept);
+    const parts = partKeys(number, bytes.length).map(
+      (key, part) => [key, bytes.slice(part * PART, (part + 1) * PART)] as const,
+    );
+    // At once: parts that nothing leads to would lie there for good, and on a disk that is full there would be more of them each time.
+    await storage.put<Kept | Uint8Array>({ ...Object.fromEntries(parts), [parcelKey(number)]: kept });
     this.#parcels.set(number, kept);
     this.#bytes += bytes.length;
     this.#serverOf(parcel.queue, now + pauseOf(kept, 0));

@@ -1,6 +1,8 @@
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Outbox, type OutboxStorage } from '../../../edge-dp/durable/outbox.ts';
 import type { Parcel } from '../../../edge-dp/durable/outbox-messages.ts';
+import { DurableStorage, prepareDurableStorage } from '../../../edge-dp/hosts/node/bindings/durable-storage.ts';
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
@@ -11,7 +13,9 @@ function memory(): OutboxStorage & { readonly rows: Map<string, unknown>; alarm:
     rows,
     alarm: null as number | null,
     get: async <T>(key: string) => rows.get(key) as T | undefined,
-    put: async (key: string, value: unknown) => void rows.set(key, value),
+    put: async (entries: Record<string, unknown>) => {
+      for (const [key, value] of Object.entries(entries)) rows.set(key, value);
+    },
     delete: async (keys: string[]) => keys.filter((key) => rows.delete(key)).length,
     list: async <T>({ prefix }: { readonly prefix: string }) =>
       new Map([...rows].filter(([key]) => key.startsWith(prefix)).sort() as [string, T][]),
@@ -131,4 +135,21 @@ it('reads what it has kept once the disk answers again', async () => {
   await expect(again.own.answer({ does: 'show' }, 0)).rejects.toThrow('the disk is away');
   Object.assign(first.storage, { list });
   expect(await again.own.answer({ does: 'show' }, 0)).toEqual({ waiting: 2 });
+});
+
+it('leaves nothing on a disk that has no room for all of a batch', async () => {
+  const error = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  const database = new DatabaseSync(':memory:');
+  prepareDurableStorage(database);
+  database.exec(`PRAGMA max_page_count = ${(3 << 20) / 4096}`);
+  const own = new Outbox({
+    storage: Object(new DurableStorage(database, 'Outbox', () => undefined)),
+    send: async () => undefined,
+    log: () => undefined,
+    dropped: () => undefined,
+  });
+  await expect(own.answer({ does: 'keep', parcel: parcel('a', 4 << 20, 60) }, Date.now())).rejects.toThrow('full');
+  expect(database.prepare('SELECT key FROM item').all()).toEqual([]);
+  expect(await own.answer({ does: 'show' }, Date.now())).toEqual({ waiting: 0 });
+  error.mockRestore();
 });
