@@ -25,6 +25,8 @@ export async function ownEgress(
   options: Omit<EgressOptions, 'token' | 'identities' | 'onIdentity'>,
 ): Promise<OwnEgress> {
   const token = randomBytes(24).toString('base64url');
+  // Of a process that was killed, whose id has come round again.
+  rmSync(socketPath, { force: true });
   process.once('exit', () => rmSync(socketPath, { force: true }));
   const server = egressServer({ ...options, token, identities: {}, onIdentity: () => undefined });
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(socketPath, listening));

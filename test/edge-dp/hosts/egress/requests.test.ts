@@ -1,8 +1,21 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodeFailure, EGRESS_ERROR, EGRESS_TARGET, encodeHeader } from '../../../../edge-dp/proxy/egress/protocol.ts';
+import { Environment } from '../../../../edge-dp/hosts/environment.ts';
+import { ownEgress } from '../../../../edge-dp/hosts/node/bindings/own-egress.ts';
+import { NO_SECRETS, SYSTEM_DNS } from '../../../../edge-dp/hosts/options.ts';
+import {
+  decodeFailure,
+  EGRESS_ERROR,
+  EGRESS_ORIGIN,
+  EGRESS_TARGET,
+  encodeHeader,
+} from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { once } from '../../../once.ts';
 import { ask } from '../node.ts';
 import { EgressNode, target } from './egress-node.ts';
@@ -162,4 +175,17 @@ test('names are resolved for the Worker', async () => {
   const dns = async (query: string) => JSON.parse((await ask(`${egress.node.url}/egress/dns/${query}`)).text);
   expect(await dns('localhost?type=A')).toMatchObject({ status: 'ok', records: [{ address: '127.0.0.1' }] });
   expect((await dns('no-such-host.invalid?type=A')).status).toMatch(/not_found|failed/);
+});
+
+test('a process serves its own where one that had its id was killed and left its socket', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast egress '));
+  const path = join(folder, 'egress.sock');
+  const killed = `process.kill(process.pid, 'SIGKILL')`;
+  spawnSync(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(path)}, () => ${killed})`]);
+  expect(existsSync(path)).toBe(true);
+  const secrets = { ...NO_SECRETS, variables: { OWN: 'secret' } };
+  const own = await ownEgress(path, { folder, dns: SYSTEM_DNS, trust: null, environment: new Environment(secrets) });
+  const answer = await own.fetch(`${EGRESS_ORIGIN}/secrets`, { method: 'POST', body: JSON.stringify(['OWN']) });
+  expect(await answer.json()).toEqual({ OWN: 'secret' });
+  rmSync(folder, { recursive: true });
 });
