@@ -158,7 +158,15 @@ export class Link {
         const reason = await textAtMost(response, LONGEST_REASON).catch(() => '');
         throw new Error(`the upgrade was answered with ${response.status} ${reason}`);
       }
-      const greeting = await this.#owner.greeting(response.headers.get(CHALLENGE_HEADER));
+      let greeting: readonly FromDataPlane[];
+      try {
+        greeting = await this.#owner.greeting(response.headers.get(CHALLENGE_HEADER));
+      } catch (error) {
+        // Nobody else knows of it; one that was not accepted cannot be closed.
+        socket.accept();
+        socket.close(1000, 'no hello');
+        throw error;
+      }
       this.#open(socket, greeting);
     } finally {
       clearTimeout(timer);

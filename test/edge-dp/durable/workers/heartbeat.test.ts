@@ -10,11 +10,15 @@ afterEach(() => void vi.useRealTimers());
 class Socket extends EventTarget {
   readonly sent: { type: string }[] = [];
   open = true;
-  accept(): void {}
+  #accepted = false;
+  accept(): void {
+    this.#accepted = true;
+  }
   send(text: string): void {
     this.sent.push(JSON.parse(text));
   }
   close(): void {
+    if (!this.#accepted) throw new TypeError('it was not accepted');
     this.open = false;
   }
   hear(text: string): void {
@@ -23,12 +27,12 @@ class Socket extends EventTarget {
 }
 
 /** A link whose alarm is a timer; gives what it logs. */
-function follow(planes: readonly ControlPlane[]): string[] {
+function follow(planes: readonly ControlPlane[], greeting: LinkOwner['greeting'] = async () => []): string[] {
   const log: string[] = [];
   let alarm: ReturnType<typeof setTimeout> | null = null;
   const owner: LinkOwner = {
     nodeId: '00000000-0000-4000-8000-000000000000',
-    greeting: async () => [],
+    greeting,
     heartbeat: () => ({ type: 'heartbeat', serial: 1, config_hash: null }),
     receive: () => undefined,
     log: (_level, message) => void log.push(message),
@@ -43,16 +47,25 @@ function follow(planes: readonly ControlPlane[]): string[] {
 }
 
 /** A link to control planes that take every upgrade. */
-function linkTo(planes: number): { readonly sockets: Socket[]; readonly asked: number[]; readonly log: string[] } {
+function linkTo(
+  planes: number,
+  greeting?: LinkOwner['greeting'],
+): { readonly sockets: Socket[]; readonly asked: number[]; readonly log: string[] } {
   const sockets: Socket[] = [];
   const asked: number[] = [];
-  const upgrade = (place: number) => async (): Promise<Response> => {
-    const socket = new Socket();
-    sockets.push(socket);
-    asked.push(place);
-    return Object.assign(new Response(), { webSocket: socket });
-  };
-  const log = follow(Array.from({ length: planes }, (_, place) => ({ fetch: upgrade(place) })));
+  const upgrade =
+    (place: number) =>
+    async (path: string): Promise<Response> => {
+      if (path !== '/v1/link') return Response.json({ challenge: 'of a form that nobody gets to' });
+      const socket = new Socket();
+      sockets.push(socket);
+      asked.push(place);
+      return Object.assign(new Response(), { webSocket: socket });
+    };
+  const log = follow(
+    Array.from({ length: planes }, (_, place) => ({ fetch: upgrade(place) })),
+    greeting,
+  );
   return { sockets, asked, log };
 }
 
@@ -128,4 +141,12 @@ test('goes back from polling to the WebSocket after five minutes', async () => {
   expect(polls).toBeGreaterThan(asked + 3);
   await vi.advanceTimersByTimeAsync(120_000);
   expect(sockets).toHaveLength(1);
+});
+
+test('leaves no connection open over which it cannot say who it is', async () => {
+  const { sockets, log } = linkTo(1, () => Promise.reject(new Error('the disk is away')));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(sockets.length).toBeGreaterThan(2);
+  expect(sockets.filter(({ open }) => open)).toEqual([]);
+  expect(log[0]).toContain('the disk is away');
 });
