@@ -8,7 +8,7 @@ import { withoutUnseen } from '../../shared/unseen.ts';
 import { allRows } from '../declarative/all-rows.ts';
 import { diffConfig } from '../declarative/diff.ts';
 import { exportedDocument } from '../declarative/exported.ts';
-import { type ImportOutcome, importConfig } from '../declarative/import.ts';
+import { type ImportOutcome, importConfig, WorkspaceBusy } from '../declarative/import.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
 import { type Author, writingAs } from '../store/author.ts';
@@ -202,7 +202,9 @@ async function loadInto(schemas: Schemas, workspace: Workspace, file: string): P
       },
     });
   } catch (error) {
-    if (error instanceof KongError) throw new CommandError(`nothing was imported: ${error.message}`);
+    if (error instanceof KongError || error instanceof WorkspaceBusy) {
+      throw new CommandError(`nothing was imported: ${error.message}`);
+    }
     throw error;
   } finally {
     if (show) process.stderr.write('\n');

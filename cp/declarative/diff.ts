@@ -29,6 +29,7 @@ export async function diffConfig(
       await importConfig(inside, config, {
         mode: 'upsert',
         catalog,
+        isQuestion: true,
         onStart: () => changes.splice(0),
         onRow(entity, row, stored) {
           const named = { entity, id: String(row.id), name: nameOf(row) };

@@ -18,12 +18,22 @@ interface ImportOptions {
   readonly mode: ImportMode;
   /** That of the context the config was parsed with. */
   readonly catalog: Catalog;
+  /** What is done is taken back, so that several may be under way at once. */
+  readonly isQuestion?: boolean;
   /** Called as rows are written, with how many of how many. */
   readonly progress?: (written: number, total: number) => void;
   /** Called when the work begins, which is more than once when the database asks for a retry. */
   readonly onStart?: () => void;
   /** Called with each declared row as it is stored in the end, and as it was before; null: there was none. */
   readonly onRow?: (entity: string, row: Row, before: Row | null) => void;
+}
+
+/** Another document is being loaded into the same workspace: of two at once, each would be planned without the other. */
+export class WorkspaceBusy extends Error {
+  override readonly name = 'WorkspaceBusy';
+  constructor() {
+    super('another document is being loaded into this workspace; try again');
+  }
 }
 
 /** What an import came to. */
@@ -91,16 +101,18 @@ export async function parseConfig(
 
 /**
  * Writes a parsed config into a workspace: one transaction, one serial, all or nothing. Rows that are there as they
- * should be are not touched, so a second import changes nothing. Throws `KongError` for what clashes with other rows.
+ * should be are not touched, so a second import changes nothing. Throws `KongError` for what clashes with other rows, and
+ * `WorkspaceBusy`.
  */
 export async function importConfig(
   workspace: Workspace,
   config: ParsedConfig,
-  { mode, catalog, progress, onStart, onRow }: ImportOptions,
+  { mode, catalog, isQuestion = false, progress, onStart, onRow }: ImportOptions,
 ): Promise<ImportOutcome> {
   const tables = declarable().map(({ name }) => catalog.table(name));
   return workspace.transaction(async (inside) => {
     onStart?.();
+    if (!isQuestion && !(await inside.lockForDocument())) throw new WorkspaceBusy();
     // For the database it is the same moment throughout: what is left of rows' lives counts from there, however long a document is.
     const began = config.context.now();
     const context = { ...config.context, now: () => began, verbatim: !config.meta._transform };

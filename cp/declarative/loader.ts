@@ -10,7 +10,7 @@ import { allRows } from './all-rows.ts';
 import { diffConfig } from './diff.ts';
 import { DocumentRoom } from './document-room.ts';
 import { exportedDocument } from './exported.ts';
-import { InvalidDeclarativeConfig, importConfig, parseConfig, readConfig } from './import.ts';
+import { InvalidDeclarativeConfig, importConfig, parseConfig, readConfig, WorkspaceBusy } from './import.ts';
 import { LastLoaded } from './last-loaded.ts';
 
 /** Kong's `configuration_hash` of a config without entities. */
@@ -113,6 +113,7 @@ export function configLoader(
         if (same && last.serial === (await store.changes.serial())) return { outcome: 'unchanged' };
         return { outcome: 'loaded', ...(await replace(name, document)) };
       } catch (error) {
+        if (error instanceof WorkspaceBusy) return { outcome: 'busy' };
         throw flattenErrors && error instanceof InvalidDeclarativeConfig ? error.flattened() : error;
       } finally {
         loading.delete(name);
@@ -131,6 +132,9 @@ export function configLoader(
           const { written, unchanged, warnings } = await importConfig(workspace, parsed, { mode: 'upsert', catalog });
           return { written, unchanged, warnings };
         });
+      } catch (error) {
+        if (error instanceof WorkspaceBusy) return null;
+        throw error;
       } finally {
         loading.delete(name);
       }

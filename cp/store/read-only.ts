@@ -22,6 +22,7 @@ function readOnlyWorkspace(workspace: Workspace): Workspace {
     entity: (name) => readOnlyEntity(workspace, name),
     transaction: (work) => workspace.transaction((inside) => work(readOnlyWorkspace(inside))),
     snapshot: (work) => workspace.snapshot((inside) => work(readOnlyWorkspace(inside))),
+    lockForDocument: () => workspace.lockForDocument(),
     tags: (query) => workspace.tags(query),
   };
 }

@@ -94,6 +94,11 @@ export interface Workspace {
   transaction<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
   /** One view of the rows as of now, for as long as `work` reads; it must not wait for anybody else meanwhile. */
   snapshot<T>(work: (inside: Workspace) => Promise<T>): Promise<T>;
+  /**
+   * Within a transaction: has it be the only one to make this workspace what a document says, until it ends. False: another one does
+   * so now, of whichever process on the database.
+   */
+  lockForDocument(): Promise<boolean>;
   /** `GET /tags` and `GET /tags/{tag}`: which rows carry which tags, ordered by row id. */
   tags(query?: TagQuery): Promise<TagPage>;
 }

@@ -5,6 +5,9 @@ import { entityStore } from './entity-store.ts';
 import type { EntityStore, Workspace } from './store.ts';
 import { listTags } from './tags.ts';
 
+/** Any number will do as long as no other program on the database uses it together with a second one. */
+const DOCUMENT_LOCK = 0x686f6c64;
+
 /** The named workspace, or null. */
 export async function findWorkspace(
   catalog: Catalog,
@@ -38,6 +41,13 @@ export function workspaceOver(
     },
     transaction: (work) => session.transaction((inside) => work(within(inside))),
     snapshot: (work) => ('snapshot' in session ? session.snapshot((inside) => work(within(inside))) : work(workspace)),
+    async lockForDocument() {
+      const [lock] = await session.query(
+        `SELECT pg_try_advisory_xact_lock(${DOCUMENT_LOCK}, hashtext(current_schema() || $1)) AS mine`,
+        [identity.id],
+      );
+      return lock?.mine === true;
+    },
     tags: (query = {}) => listTags(catalog, session, identity.id, query),
   };
   return workspace;

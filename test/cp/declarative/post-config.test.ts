@@ -226,3 +226,34 @@ describe.each(drivers)('POST /config on $driver', ({ create }) => {
     await database.drop();
   });
 });
+
+it('takes one document of those that two control planes on one database are sent at once, and says so of the other', async () => {
+  const database = await (drivers.find(({ driver }) => driver === 'postgres') ?? expect.fail('no server')).create();
+  const planes = [await startAdmin(database.settings), await startAdmin(database.settings)];
+  const of = (name: string) => ({
+    _format_version: '3.0',
+    services: Array.from({ length: 300 }, (_, i) => ({ name: `${name}-${i}`, host: 'up.test' })),
+  });
+  for (const round of ['first', 'second', 'third']) {
+    const answers = await Promise.all(
+      planes.map((plane, place) => plane.send('POST', '/config', { json: of(`${round}${place}`) })),
+    );
+    const stored = (await planes[0]?.send('GET', '/services?size=1000'))?.rows ?? [];
+    const whose = new Set(stored.map(({ name }) => String(name).split('-')[0]));
+    expect([stored.length, whose.size, [...whose][0]]).toEqual([300, 1, expect.stringContaining(round)]);
+    for (const { status, headers, body } of answers.filter((answer) => answer.status !== 201)) {
+      expect([status, headers.get('retry-after'), body.message]).toEqual([
+        429,
+        '5',
+        'Currently loading previous configuration',
+      ]);
+    }
+  }
+  // Merged at once, rows that only their content tells from others would be there twice.
+  const nameless = { _format_version: '3.0', routes: Array.from({ length: 200 }, (_, i) => ({ paths: [`/${i}`] })) };
+  const merged = await Promise.all(planes.map((plane) => plane.send('POST', '/config/import', { json: nameless })));
+  expect(merged.map(({ status }) => status)).toContain(200);
+  expect((await planes[0]?.send('GET', '/routes?size=1000'))?.rows).toHaveLength(200);
+  for (const plane of planes) await plane.close();
+  await database.drop();
+});
