@@ -225,12 +225,20 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   async function publish(): Promise<boolean> {
     if (keys.fault !== undefined && keys.fault !== null) throw new PublishRefused(keys.fault);
     const delta = await feed.delta(reached, commit);
-    let made: readonly Release[];
-    if (delta === null || delta.serial < reached || config === null) made = await reload(delta);
-    else if (delta.serial > reached) made = await advance(config, delta);
-    else if (resign) made = [...(await release(latest, reached)), ...(await signKept())];
-    else return false;
+    // Keys may change again while this round signs, which is then the next one's.
+    const signsAnew = resign;
     resign = false;
+    let made: readonly Release[];
+    try {
+      if (delta === null || delta.serial < reached || config === null) made = await reload(delta);
+      else if (delta.serial > reached) made = await advance(config, delta);
+      else if (signsAnew) made = await release(latest, reached);
+      else return false;
+      if (signsAnew) made = [...made, ...(await signKept(new Set(made)))];
+    } catch (error) {
+      resign ||= signsAnew;
+      throw error;
+    }
     for (const each of made) releases.set(each.manifest.group, each);
     for (const each of staged?.releases() ?? []) {
       const { group } = each.manifest;
@@ -257,11 +265,11 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     }
   }
 
-  /** Releases of groups that keep one, signed anew. */
-  async function signKept(): Promise<readonly Release[]> {
+  /** Releases of groups that keep one, signed anew. `made`: of this round. */
+  async function signKept(made: ReadonlySet<Release>): Promise<readonly Release[]> {
     const kept = [...troubles.keys()].flatMap((group) => releases.get(group) ?? []);
     for (const each of staged?.releases() ?? [])
-      staged?.replace(each, await again(each.manifest, each.manifest.serial));
+      if (!made.has(each)) staged?.replace(each, await again(each.manifest, each.manifest.serial));
     return Promise.all(kept.map(({ manifest }) => again(manifest, manifest.serial)));
   }
 

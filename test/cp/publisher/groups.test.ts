@@ -1,6 +1,8 @@
+import { decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
 import type { Publisher } from '../../../cp/publisher/publisher.ts';
 import type { BundleRow, Manifest } from '../../../shared/bundle/format.ts';
+import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { MemoryFeed } from './memory-feed.ts';
 import { objectOfRoute, route, rowsIn, start } from './publishing.ts';
 
@@ -128,6 +130,40 @@ describe('groups', () => {
     await publisher.flush();
     expect(publisher.trouble('eu')).toBeNull();
     expect(await rowsIn(publisher, released(publisher, 'eu'))).toMatchObject({ routes: [route(1).id, route(2).id] });
+  });
+
+  test('that keep their config have it signed with a new key, also when something was written in the same moment', async () => {
+    const feed = new MemoryFeed();
+    feed.put('groups', group('eu', { select_tags: 'eu' }));
+    feed.put('services', service('a', 'eu'), service('b'));
+    feed.put('plugins', { id: 'p', name: 'cors' });
+    let onRound = () => {};
+    const pluginVersion = () => {
+      onRound();
+      return '1';
+    };
+    const { publisher } = await start(feed, { pluginVersion });
+    const before = released(publisher, 'eu');
+    feed.put('routes', tagged(1, 'b', 'eu'));
+    await publisher.flush();
+    const keyOf = (name: string) => decodeProtectedHeader(publisher.release(name)?.jws ?? '').kid;
+    const { key: next } = await generateSigningKey(before.cluster);
+    feed.put('services', service('c'));
+    await publisher.renew({ signing: next, introduced: [] });
+    expect(publisher.trouble('eu')).not.toBeNull();
+    for (const name of ['default', 'eu']) expect(keyOf(name), name).toBe(next.publicKey.kid);
+    expect(released(publisher, 'eu')).toMatchObject({ serial: before.serial, keys: [next.publicKey] });
+
+    // In the midst of the round that publishes it.
+    const { key: last } = await generateSigningKey(before.cluster);
+    let renewed: Promise<void> | null = null;
+    onRound = () => {
+      renewed ??= publisher.renew({ signing: last, introduced: [] });
+    };
+    feed.put('services', service('d'));
+    await publisher.flush();
+    await renewed;
+    for (const name of ['default', 'eu']) expect(keyOf(name), name).toBe(last.publicKey.kid);
   });
 
   test('know an upstream by its workspace and name, and look again at services when one comes by the name of their host', async () => {
