@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono';
+import { isRecord } from '../../shared/record.ts';
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { Arrival } from '../listeners/browser-guard.ts';
@@ -56,7 +57,8 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
     const body = takesBody(method)
       ? await readBody(c.req.raw, route.body ?? { limit: ENTITY_BODY_LIMIT, yaml: false })
       : NO_BODY;
-    const workspace = await openWorkspace(split(c.req.raw, c.env).workspace);
+    const { workspace: named } = split(c.req.raw, c.env);
+    const workspace = await openWorkspace(named);
     const call: Call = {
       method,
       params: c.req.param(),
@@ -69,7 +71,7 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
     const reply = await (method === 'GET'
       ? operation.handle(call)
       : writingAs(authorOf(c), () => operation.handle(call)));
-    return send(c, reply.status === 405 ? refused(route, method) : reply);
+    return send(c, reply.status === 405 ? refused(route, method) : nextIn(named, reply));
   }
 
   /** Without a listener, as where the app is asked directly, nothing is known of the connection. */
@@ -86,6 +88,13 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
 
 const pathOf = (request: Request, arrival: Arrival | undefined): string =>
   withoutTrailingSlash(rawPath(arrival?.target ?? request.url));
+
+/** The next page of a list is in the workspace the list was asked for in: elsewhere there are other rows behind its path. */
+function nextIn(workspace: string | null, reply: Reply): Reply {
+  const { body } = reply;
+  if (workspace === null || !isRecord(body) || !Array.isArray(body.data) || typeof body.next !== 'string') return reply;
+  return { ...reply, body: { ...body, next: `/${encodeURIComponent(workspace)}${body.next}` } };
+}
 
 /** Decoded they would be replaced, and another row than the one that is meant read, made or deleted. */
 async function refuseUnusableBytes(c: Context<{ Bindings: Arrival }>, next: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Catalog } from './catalog.ts';
 import { identifier, type Session } from './database.ts';
 import { pageSize, pageToken, readPageToken } from './page-token.ts';
+import { alive } from './statements.ts';
 import type { TagPage, TagQuery } from './store.ts';
 
 /**
@@ -29,7 +30,7 @@ export async function listTags(
     // What is not asked for goes before the page is cut: one row may carry more tags than a page has.
     return `(SELECT entity_name, entity_id, tag
       FROM (SELECT '${table.name}' AS entity_name, ${key} AS entity_id, unnest(t."tags") AS tag
-        FROM ${identifier(table.name)} AS t WHERE ${conditions.join(' AND ')}) AS own
+        FROM ${identifier(table.name)} AS t WHERE ${conditions.join(' AND ')}${alive(table)}) AS own
       WHERE ($2::text IS NULL OR tag = $2)
         AND ($3::text IS NULL OR (entity_id, entity_name, tag) > ($3, $4::text, $5::text))
       ORDER BY entity_id, tag LIMIT $6::integer)`;

@@ -1,6 +1,7 @@
 import { inputOf, patchOf, rowOf } from '../openapi/description.ts';
-import { methodNotAllowed, notFound, ok, Refusal } from '../reply.ts';
+import { methodNotAllowed, notFound, Refusal } from '../reply.ts';
 import { type AdminRoute, type Call, type Operation, param } from '../route.ts';
+import { expectation, tagged } from './conditional.ts';
 import { readInput } from './input.ts';
 import { rowKey } from './key.ts';
 import { collectionName, type Reference } from './names.ts';
@@ -52,7 +53,7 @@ function read(reference: Reference): Operation {
     },
     async handle(call) {
       const row = await call.workspace.entity(parent.name).select({ id: await requiredId(call, reference) });
-      return row === null ? notFound : ok(row);
+      return row === null ? notFound : tagged(row);
     },
   };
 }
@@ -65,20 +66,23 @@ function replace(reference: Reference): Operation {
       tag: child.name,
       body: { required: false, schema: inputOf(parent.name) },
       success: { status: 200, schema: rowOf(parent.name) },
-      errors: [400, 404, 409],
+      errors: [400, 404, 409, 412],
     },
     async handle(call) {
       const ids = await referredId(call, reference);
       const input = await readInput(call, parent);
-      if (ids.parent !== null) return ok(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, input));
+      const options = expectation(call);
+      if (ids.parent !== null) {
+        return tagged(await call.workspace.entity(parent.name).upsert({ id: ids.parent }, input, options));
+      }
       const fresh = crypto.randomUUID();
       return call.workspace.transaction(async (inside) => {
         // Holds the child, so that of several who give it a parent at once the first one makes it, and the others change it.
         const held = await inside.entity(child.name).update({ id: ids.child }, {});
         const id = parentIdOf(held[field]) ?? fresh;
-        const made = await inside.entity(parent.name).upsert({ id }, input);
+        const made = await inside.entity(parent.name).upsert({ id }, input, options);
         if (id === fresh) await inside.entity(child.name).update({ id: ids.child }, { [field]: { id } });
-        return ok(made);
+        return tagged(made);
       });
     },
   };
@@ -92,12 +96,12 @@ function modify(reference: Reference): Operation {
       tag: child.name,
       body: { required: false, schema: patchOf(parent.name) },
       success: { status: 200, schema: rowOf(parent.name) },
-      errors: [400, 404, 409],
+      errors: [400, 404, 409, 412],
     },
     async handle(call) {
       const key = { id: await requiredId(call, reference) };
       const input = await readInput(call, parent, await storedDiscriminator(call, parent, key));
-      return ok(await call.workspace.entity(parent.name).update(key, input));
+      return tagged(await call.workspace.entity(parent.name).update(key, input, expectation(call)));
     },
   };
 }

@@ -1,10 +1,11 @@
 import * as errors from '../../../shared/schema/errors.ts';
 import { isUuid } from '../../../shared/uuid.ts';
 import { schemaOf } from '../entity/catalog.ts';
+import { tagged } from '../entity/conditional.ts';
 import { rowKey } from '../entity/key.ts';
 import { nestedRoutes } from '../entity/nested.ts';
 import { topLevelRoutes } from '../entity/top-level.ts';
-import { message, ok, Refusal } from '../reply.ts';
+import { message, Refusal } from '../reply.ts';
 import { argument, withArgument } from '../request/body.ts';
 import { type AdminRoute, type Call, mapOperations, type Operation, param } from '../route.ts';
 
@@ -57,7 +58,7 @@ function read(operation: Operation): Operation {
       const id = param(await resolveSni(call), 'certificates');
       const row = await call.workspace.entity('certificates').select({ id });
       if (row === null) throw errors.notFound({ id });
-      return ok(row);
+      return tagged(row);
     },
   };
 }

@@ -1,5 +1,6 @@
 import * as errors from '../../../shared/schema/errors.ts';
 import { schemaOf } from '../entity/catalog.ts';
+import { expectation } from '../entity/conditional.ts';
 import { rowKey } from '../entity/key.ts';
 import { topLevelRoutes } from '../entity/top-level.ts';
 import { message, noContent } from '../reply.ts';
@@ -48,7 +49,7 @@ export function workspaceRoutes(ownSegments: () => ReadonlySet<string>): AdminRo
     if ((await workspaces.select(key))?.name === DEFAULT) {
       return message(400, 'the default workspace cannot be deleted');
     }
-    await workspaces.delete(key);
+    await workspaces.delete(key, expectation(call));
     return noContent;
   }
 }

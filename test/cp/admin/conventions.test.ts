@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeConfiguration } from '../../../cp/admin/node/configuration.ts';
 import { loadSettings } from '../../../cp/settings/load.ts';
+import { authority } from '../pki/authority.ts';
 import { type AdminServer, startAdmin } from './admin-server.ts';
 import { createEmbedded, type Database } from './drivers.ts';
 
@@ -85,7 +86,34 @@ describe('conventions of the Admin API', () => {
       headers: { 'if-match': '*', 'content-type': 'application/json' },
     });
     expect(none.status).toBe(412);
-    for (const path of ['/upstreams/matched', '/consumers/matched']) await admin.send('DELETE', path);
+    // A row that is reached in another way is the same row.
+    await admin.send('PUT', '/services/matched', { json: { host: 'h' } });
+    await admin.send('PUT', '/routes/matched', { json: { paths: ['/'], service: { name: 'matched' } } });
+    await admin.send('PUT', '/workspaces/matched', { json: {} });
+    const { cert, key } = await (await authority('ca')).leaf({ name: 'matched.test' });
+    const certificate = await admin.send('POST', '/certificates', { json: { cert, key, snis: ['matched.test'] } });
+    const bySni = '/certificates/matched.test';
+    const tagOf = async (path: string) => (await admin.send('GET', path)).headers.get('etag');
+    expect(await tagOf('/routes/matched/service')).toBe(await tagOf('/services/matched'));
+    expect(await tagOf(bySni)).toBe(await tagOf(`/certificates/${certificate.body.id}`));
+    expect(await tagOf(bySni)).not.toBeNull();
+    const byOthers = [
+      ['PATCH', '/routes/matched/service', { host: 'other' }],
+      ['PUT', '/routes/matched/service', { name: 'matched', host: 'other' }],
+      ['PATCH', bySni, { tags: ['other'] }],
+      ['DELETE', '/workspaces/matched', undefined],
+    ] as const;
+    for (const [method, path, json] of byOthers) {
+      const write = (match: string) =>
+        admin.send(method, path, {
+          ...(json !== undefined && { body: JSON.stringify(json) }),
+          headers: { 'if-match': match, 'content-type': 'application/json' },
+        });
+      expect((await write('"stale"')).status, `${method} ${path}`).toBe(412);
+      expect((await write((await tagOf(path)) ?? '')).status, `${method} ${path}`).toBe(json === undefined ? 204 : 200);
+    }
+    const rest = ['/routes/matched', '/services/matched', bySni, '/upstreams/matched', '/consumers/matched'];
+    for (const path of rest) await admin.send('DELETE', path);
   });
 
   it('says with a 405 which methods are taken', async () => {

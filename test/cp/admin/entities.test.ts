@@ -165,6 +165,11 @@ describe.each(drivers)('the Admin API on $driver', ({ create }) => {
     expect((await admin.send('GET', '/team-a/services/same')).body.host).toBe('a.test');
     expect((await admin.send('GET', '/default/services/same')).body.host).toBe('d.test');
     expect((await admin.send('GET', `/services/${theirs.body.id}`)).status).toBe(404);
+    // A list goes on where it began.
+    await admin.send('POST', '/team-a/services', { json: { name: 'second', host: 'a.test' } });
+    const first = await admin.send('GET', '/team-a/services?size=1');
+    const second = await admin.send('GET', String(first.body.next));
+    expect([...first.rows, ...second.rows].map(({ name }) => name).sort()).toEqual(['same', 'second']);
     expect(await admin.send('GET', '/team-b/services')).toMatchObject({
       status: 404,
       body: { message: "Workspace 'team-b' not found" },

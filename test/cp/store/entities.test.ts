@@ -282,8 +282,9 @@ onBothDrivers('entity store', (backend) => {
     expect(await keys.insert({ consumer, key: 'for-ever' })).toMatchObject({ ttl: null });
     expect(await keys.insert({ consumer, key: 'long' }, { ttl: 1000 })).toMatchObject({ ttl: 999 });
     expect((await keys.update({ field: 'key', value: 'long' }, { tags: ['x'] })).ttl).toBeGreaterThan(900);
-    await keys.insert({ consumer, key: 'short', ttl: 1 });
+    await keys.insert({ consumer, key: 'short', ttl: 1, tags: ['brief'] });
     await expect.poll(() => keys.select({ field: 'key', value: 'short' })).toBeNull();
+    expect((await here.tags({ tag: 'brief' })).tags).toEqual([]);
     expect((await keys.page()).rows.map((row) => row.key).sort()).toEqual(['for-ever', 'long']);
     expect(await refusalBody(keys.insert({ consumer }, { ttl: 1.5 }))).toMatchObject({ code: 11 });
     expect(await refusalBody(here.entity('services').insert({ host: 'a' }, { ttl: 5 }))).toMatchObject({ code: 11 });
