@@ -282,7 +282,7 @@ export class SigningRing {
       ...change,
     };
     const row = { number: statement.number, statement: await signStatement(statement, by.key), sealed };
-    if (!(await this.#options.store.append(row))) {
+    if (!(await this.#options.store.append(row, this.#last?.number ?? null))) {
       throw new KeyRefusal(409, 'another control plane changed the signing keys just now: look at them, and try again');
     }
     await this.#follow();

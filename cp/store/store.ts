@@ -378,8 +378,8 @@ export interface StatementRow {
 export interface SigningKeyLog {
   /** In order. */
   read(): Promise<readonly StatementRow[]>;
-  /** False when another control plane was first with that number. */
-  append(row: StatementRow): Promise<boolean>;
+  /** `behind`: the number of the newest one when it was made, null: there was none. False when another one has been appended since. */
+  append(row: StatementRow, behind: number | null): Promise<boolean>;
   /** Calls back soon after a statement by this or another control plane, and after every outage. */
   subscribe(callback: () => void): () => void;
 }

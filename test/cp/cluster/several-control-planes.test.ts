@@ -1,7 +1,13 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Client } from 'pg';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
+import { createLog } from '../../../cp/instance/log.ts';
+import { SigningRing } from '../../../cp/keys/signing-ring.ts';
 import { openStore } from '../../../cp/store/open.ts';
+import { generateSigningKey } from '../../../shared/bundle/signing.ts';
+import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 import { controlPlaneOver, hello, NODE_ID, TestLink, verify } from './control-plane.ts';
@@ -125,4 +131,58 @@ test('a control plane that starts on a backup goes on above the serial that a da
   const [was, is] = await Promise.all([verify(held), verify(manifest)]);
   expect(is.serial).toBeGreaterThan(was.serial);
   expect([was.tables.services?.rows, is.tables.services?.rows]).toEqual([4, 1]);
+});
+
+test('of two changes of the signing keys that are made at once one is refused, and none undoes what the other did', async () => {
+  const folder = await freshPrefix();
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const { privateFile } = await generateSigningKey();
+  const ringOf = async (name: string, append?: (write: () => Promise<boolean>) => Promise<boolean>) => {
+    const file = join(folder, name, 'bundle-signing.key');
+    await mkdir(join(folder, name), { recursive: true });
+    await writeFile(file, privateFile);
+    const store = await openStore(server.settings());
+    const { signingKeys } = store;
+    const ring = await SigningRing.open({
+      file,
+      introduced: [],
+      log: createLog('emerg', () => {}),
+      store: {
+        ...signingKeys,
+        append: (row, behind) =>
+          append === undefined ? signingKeys.append(row, behind) : append(() => signingKeys.append(row, behind)),
+      },
+    });
+    onTestFinished(async () => {
+      ring.stop();
+      await store.close();
+    });
+    return ring;
+  };
+  const one = await ringOf('one');
+  const { key: spare } = await generateSigningKey(one.cluster);
+  await one.spare(spare.publicKey);
+  let meanwhile = async (): Promise<void> => {};
+  // The clock of another machine is ahead.
+  const other = await ringOf('other', async (write) => {
+    await meanwhile();
+    return write();
+  });
+  const clock = vi.spyOn(Date, 'now');
+  onTestFinished(() => clock.mockRestore());
+  const now = Date.now();
+  meanwhile = async () => {
+    clock.mockReturnValue(now);
+    await one.revoke(spare.publicKey.kid);
+  };
+  clock.mockReturnValue(now + 5_000);
+  await expect(other.rotate(false)).rejects.toThrow('another control plane changed the signing keys just now');
+  await other.follow();
+  for (const ring of [one, other]) {
+    expect(ring.list().find(({ kid }) => kid === spare.publicKey.kid)?.state).toBe('revoked');
+  }
+  meanwhile = async () => {};
+  const { kid } = await other.rotate(false);
+  await one.follow();
+  expect(one.keys().signing.publicKey.kid).toBe(kid);
 });
