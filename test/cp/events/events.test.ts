@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { EventHub } from '../../../cp/events/hub.ts';
+import { NodeNews } from '../../../cp/events/node-news.ts';
 import { loadSigningKey } from '../../../cp/pki/cluster-tls.ts';
 import { openStore } from '../../../cp/store/open.ts';
+import type { NodeStanding } from '../../../cp/store/store.ts';
 import { recordOrEmpty } from '../../../shared/record.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
@@ -249,4 +251,20 @@ test('one who does not read is cut off alone, one too many is refused, and a qui
   await (await hub.open(null)).cancel();
   await hub.close();
   await reading;
+});
+
+test('what left is told of once, and nothing is kept of it, however many come under ever new ids', () => {
+  const news = new NodeNews();
+  const standing = (id: string, connected: boolean): NodeStanding => ({
+    ...{ id, hostname: id, group: 'default', connected, serial: 1, config_hash: 'hash', sync_status: 'normal' },
+    ...{ reason: null, rejected: false, at: 1 },
+  });
+  news.know(standing('gone before', false));
+  for (let number = 0; number < 100; number++) {
+    const changes = [true, true, false, false, true, false].map((connected) =>
+      news.look(standing(`node ${number}`, connected)).map(({ data }) => recordOrEmpty(data).change),
+    );
+    expect(changes).toEqual([['joined', 'applied'], [], ['left'], [], ['joined', 'applied'], ['left']]);
+  }
+  expect(news.size).toBe(0);
 });
