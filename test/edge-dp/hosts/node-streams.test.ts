@@ -13,6 +13,7 @@ import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { authority } from '../../cp/pki/authority.ts';
+import { freePorts } from '../../free-port.ts';
 import { until } from '../../until.ts';
 import { within } from '../../within.ts';
 import { id, type ProxyNode, startProxyNode } from '../proxy/node.ts';
@@ -297,6 +298,7 @@ describe('streams on the native host', () => {
         { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true },
         { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true, proxyProtocol: true },
         { host: '127.0.0.1', port: 0, udp: false, sendProxyProtocol: true, tls },
+        { host: '0.0.0.0', port: 0, udp: false, tls },
       ],
       proxyListen: [
         { host: '127.0.0.1', port: 0, proxyProtocol: true },
@@ -490,6 +492,33 @@ describe('streams on the native host', () => {
     const socket = openTls('late.test');
     socket.end('x'.repeat(100_000));
     expect((await rest(socket)).text).toBe('all of it read');
+  });
+
+  it('tells TLS clients apart that use one port of their own to two of its addresses', async () => {
+    const [localPort] = await freePorts(1);
+    const to = (host: string) => ({ host, port: portOf(8), localAddress: '127.0.0.1', localPort });
+    let goOn = (): void => undefined;
+    const answered = new Promise<void>((resolve) => {
+      // Holds back what the first is answered, until the second has shaken hands.
+      void tcp((client) => {
+        const gateway = connect(to('127.0.0.1'));
+        client.pipe(gateway);
+        gateway.once('readable', resolve).on('error', () => client.destroy());
+        goOn = () => gateway.pipe(client);
+      }).then((port) => first(port));
+    });
+    let opened: TLSSocket | null = null;
+    const first = (port: number): void => {
+      opened = openTls('named.test', { port });
+    };
+    await within(answered, 'a ServerHello', LIMIT);
+    const second = openTls('late.test', to('127.0.0.2'));
+    second.end('to the second');
+    expect((await rest(second)).text).toBe('all of it read');
+    goOn();
+    const one = opened ?? second;
+    one.end('to the first');
+    expect((await rest(one)).text).toBe('to the first');
   });
 
   it('speaks TLS to a tls service: verified, with its client certificate, by the name the client asked for', async () => {

@@ -17,14 +17,14 @@ export interface Secured {
 /** Ends TLS on connections that others have accepted, and looked into. */
 export class TlsEnd {
   readonly #handshakes: Handshakes;
-  /** By the client's address: no two connections of one listener have the same. */
+  /** By both ends: a client may use one port of its own to several addresses that the listener is reached at. */
   readonly #waiting = new Map<string, (secured: TLSSocket) => void>();
 
   constructor(options: ListenerTlsOptions) {
     this.#handshakes = new Handshakes(
       { ...options, protocols: [], patience: HANDSHAKE_PATIENCE },
       {
-        secured: (secured) => this.#waiting.get(addressOf(secured))?.(secured),
+        secured: (secured) => this.#waiting.get(endsOf(secured))?.(secured),
         plain: (socket) => socket.destroy(),
       },
     );
@@ -32,11 +32,11 @@ export class TlsEnd {
 
   /** Null: the client did not go through with it, and the connection is closed. */
   over(socket: Socket, hello: ClientHello, peer: TlsPeer): Promise<Secured | null> {
-    const address = addressOf(socket);
+    const ends = endsOf(socket);
     return new Promise((resolve) => {
       const settle = (secured: TLSSocket | null): void => {
         socket.off('close', closed);
-        this.#waiting.delete(address);
+        this.#waiting.delete(ends);
         secured?.on('error', () => undefined);
         resolve(secured === null ? null : { socket: secured, tls: this.#factsOf(secured) });
       };
@@ -46,7 +46,7 @@ export class TlsEnd {
         return;
       }
       socket.once('close', closed);
-      this.#waiting.set(address, settle);
+      this.#waiting.set(ends, settle);
       this.#handshakes.begin(socket, hello, peer);
     });
   }
@@ -58,6 +58,6 @@ export class TlsEnd {
   }
 }
 
-function addressOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
