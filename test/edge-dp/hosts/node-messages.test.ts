@@ -12,6 +12,8 @@ const message = (line: string, ...lines: readonly string[]) =>
 const get = (...lines: readonly string[]) => message('GET /x HTTP/1.1', 'Host: a', ...lines);
 const post = (...lines: readonly string[]) => message('POST /x HTTP/1.1', 'Host: a', ...lines);
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+/** More than a connection takes at once. */
+const LARGE = 'x'.repeat(8 << 20);
 const NEXT = message('GET /next HTTP/1.1', 'Host: a');
 
 describe('requests byte for byte on the native host', () => {
@@ -37,6 +39,7 @@ describe('requests byte for byte on the native host', () => {
       if (line.includes('/padded'))
         return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5  \r\nhello\r\n1 ;a=b\r\n!\r\n0\r\n\r\n';
       if (line.includes('/stalls')) return 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n';
+      if (line.includes('/large')) return `HTTP/1.1 200 OK\r\nContent-Length: ${LARGE.length}\r\n\r\n${LARGE}`;
       if (line.includes('/junk')) return 'HTTP/1.1 xx\r\n\r\n';
       return OK;
     });
@@ -304,6 +307,18 @@ describe('requests byte for byte on the native host', () => {
     expect(text).toContain('hello');
     expect(text).not.toMatch(/\r\n0\r\n\r\n/);
     expect(closed).toBe(true);
+  });
+
+  it.each([
+    ['CONNECT', message('CONNECT b:80 HTTP/1.1', 'Host: b:80')],
+    ['a WebSocket', message('GET /x HTTP/1.1', 'Host: a', 'Connection: Upgrade', 'Upgrade: websocket')],
+  ])('are answered, all of them, before %s that came behind them is refused', async (_, behind) => {
+    const { text, closed } = await node.raw(
+      message('GET /large HTTP/1.1', 'Host: a') + message('GET /y HTTP/1.1', 'Host: a') + behind,
+    );
+    expect([statuses(text), closed]).toEqual([[200, 200, 400], true]);
+    const [large, other] = responses(text).map(({ body }) => body);
+    expect([large === LARGE, other]).toEqual([true, 'ok']);
   });
 
   it.each([

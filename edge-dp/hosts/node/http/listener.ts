@@ -157,7 +157,7 @@ class Http1Listener implements ProxyListener {
     server.on('checkContinue', (message, response) => this.#take(message, response, () => response.writeContinue()));
     server.on('checkExpectation', (message, response) => this.#take(message, response, null));
     server.on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head));
-    server.on('connect', (message, socket) => this.#refuse(socket, BAD_REQUEST, read(message)));
+    server.on('connect', (message, socket) => this.#refuseInTurn(socket, BAD_REQUEST, read(message)));
     server.on('clientError', (error, socket) => this.#failed(error, socket));
     this.#http2 = options.http2 ? this.#newHttp2() : null;
     if (options.proxyProtocol) this.#proxied = expectProxyHeaders(server, options.limits.headTimeout);
@@ -318,7 +318,7 @@ class Http1Listener implements ProxyListener {
     // Behind requests that are not answered yet it is no handshake: nobody can tell what follows them.
     const free = socket instanceof Socket && this.#connection(socket).current === null;
     if (request === null || !free) {
-      this.#refuse(socket, fault ?? BAD_REQUEST, read(message));
+      this.#refuseInTurn(socket, fault ?? BAD_REQUEST, read(message));
       return;
     }
     const { facts, idle } = this.#connection(socket);
@@ -366,6 +366,21 @@ class Http1Listener implements ProxyListener {
     const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket instanceof Socket && socket.bytesRead === 0;
     if (isGone(error) || socket.destroyed || silent) socket.destroy();
     else this.#refuse(socket, refusalOf(error), readBefore(error));
+  }
+
+  /** What asks for the connection itself: behind requests that came before it, or its page would be taken for the answer to one of them. */
+  #refuseInTurn(socket: Duplex, refusal: Refusal, asked: Asking): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined || connection.current === null) {
+      this.#refuse(socket, refusal, asked);
+      return;
+    }
+    // Node has let go of the connection, and tells answers nothing of it any more.
+    socket.on('error', () => socket.destroy());
+    socket.on('drain', () => void connection.current?.response.emit('drain'));
+    connection.waiting.push(() => {
+      if (!connection.over && !socket.destroyed) this.#refuse(socket, refusal, asked);
+    });
   }
 
   #refuse(socket: Duplex, refusal: Refusal, asked: Asking): void {
