@@ -18,6 +18,8 @@ describe('what time tells of a connection in HTTP/2', () => {
   const counted: string[] = [];
   const connections: Http2Connection[] = [];
   let ended = 0;
+  /** Requests that one may make. */
+  let requests = 3;
 
   beforeAll(async () => {
     const facts = { peerIp: '127.0.0.1', peerPort: 1, localIp: null, localPort: 1, scheme: 'http', sni: null } as const;
@@ -25,7 +27,7 @@ describe('what time tells of a connection in HTTP/2', () => {
       const around = {
         serve: () => Promise.resolve(new OwnResponse(200, 'x'.repeat(200_000))),
         limits: { head: 32 << 10, line: 8 << 10, fields: 1_000 },
-        ...{ firstTimeout: 60_000, idleTimeout: 75_000, sendTimeout: 60_000, requests: 3 },
+        ...{ firstTimeout: 60_000, idleTimeout: 75_000, sendTimeout: 60_000, requests },
         pages: new RefusalPages(PROXY_SETTINGS),
         misuse: new Misuse(1, (_family, labels) => counted.push(labels)),
       };
@@ -67,6 +69,34 @@ describe('what time tells of a connection in HTTP/2', () => {
     }
     await within(Promise.all([raw.closed, silent.raw.closed]), 'the connections to end', 60_000);
     expect(counted).toEqual([]);
+  });
+
+  it('bears with what was on its way of bodies that nobody wants, and not with more', async () => {
+    requests = 1_000;
+    const { raw, look } = await open();
+    requests = 3;
+    raw.send(frame(FRAMES.SETTINGS, 0, 0, Buffer.concat([INITIAL_WINDOW_SIZE, uint32(1 << 20)])));
+    const part = Buffer.alloc(16_000);
+    const acknowledged = async (times: number): Promise<void> => {
+      raw.send(frame(FRAMES.PING, 0, 0, Buffer.alloc(8)));
+      await expect.poll(() => raw.count(FRAMES.PING), { message: 'it reads no more' }).toBe(times);
+    };
+    for (let n = 0; n < 40; n++) {
+      const stream = 1 + 2 * n;
+      raw.send(frame(FRAMES.WINDOW_UPDATE, 0, 0, uint32(1)));
+      raw.send(frame(FRAMES.HEADERS, END_HEADERS, stream, block([':method', 'HEAD'], ...GET.slice(1))));
+      await expect.poll(() => raw.resetOf(stream), { message: 'it is waited for' }).toBe(0);
+      // Sent before its client knew.
+      raw.send(...Array.from({ length: 4 }, () => frame(FRAMES.DATA, 0, stream, part)));
+    }
+    await acknowledged(1);
+    look(0);
+    expect(counted).not.toContain('reason="idle_frames"');
+    for (let n = 0; n < 40; n++) raw.send(...Array.from({ length: 4 }, () => frame(FRAMES.DATA, 0, 1, part)));
+    await acknowledged(2);
+    look(0);
+    expect(counted.splice(0)).toEqual(['reason="idle_frames"']);
+    await within(raw.closed, 'the connection to end', 60_000);
   });
 
   it('ends the stream of an answer that its client does not take, and tells of it', async () => {

@@ -17,10 +17,13 @@ import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { within } from '../../within.ts';
 import { id, type ProxyNode, service, startProxyNode } from '../proxy/node.ts';
-import { openHttp2 } from './http2-client.ts';
+import { ask2, openHttp2 } from './http2-client.ts';
 
 const write = (text: string): Buffer => Buffer.from(text);
 const read = (bytes: Buffer): string => bytes.toString();
+
+/** One of two bytes, behind a flag and its length. */
+const MESSAGE = Buffer.from([0, 0, 0, 0, 2, 0x68, 0x69]);
 
 const method = (name: string, requestStream: boolean, responseStream: boolean) => ({
   path: `/test.Echo/${name}`,
@@ -267,6 +270,18 @@ describe('gRPC', () => {
     const head = await within(response, 'an answer', 60_000);
     expect(head[':status']).toBe(415);
     session.destroy();
+  });
+
+  it('says no length of an answer with trailers behind it, and that there is none where the head is all', async () => {
+    const session = await openHttp2(node.url);
+    const ask = (path: string) =>
+      ask2(session, { ':path': path, ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' }, MESSAGE);
+    const [answered, denied] = [await ask('/test.Echo/Unary'), await ask('/test.Denied/X')];
+    session.destroy();
+    expect(answered.headers['content-length']).toBe(undefined);
+    expect(answered).toMatchObject({ text: MESSAGE.toString(), trailers: { 'grpc-status': '0' }, code: 0 });
+    expect(denied.headers).toMatchObject({ 'content-length': '0', 'grpc-status': String(status.RESOURCE_EXHAUSTED) });
+    expect(denied).toMatchObject({ text: '', code: 0 });
   });
 
   it('opens another connection where an upstream takes no more streams on one', async () => {

@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { within } from '../../within.ts';
-import { type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
+import { id, type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
 import {
   answerOf,
@@ -27,6 +27,8 @@ import {
 const PATIENCE = 60_000;
 const never = Promise.reject(new Error('there is no such request'));
 never.catch(() => undefined);
+
+const NO_CHANGE = { headers: [], json: [], json_types: [] };
 
 let upstream: Upstream;
 let reader: Server;
@@ -77,6 +79,9 @@ beforeAll(async () => {
         `Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
       );
     }
+    if (path === '/same') return 'HTTP/1.1 304 Not Modified\r\nETag: "1"\r\nContent-Length: 70\r\n\r\n';
+    if (path === '/json')
+      return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n${line.startsWith('HEAD') ? '' : '{}'}`;
     if (path === '/none') return 'HTTP/1.1 204 No Content\r\n\r\n';
     if (path === '/odd') return 'HTTP/1.1 799 Odd\r\nContent-Length: 2\r\n\r\nok';
     return `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -93,7 +98,36 @@ beforeAll(async () => {
   node = await startProxyNode(
     {
       services: [service(1, upstream.port), service(2, Number(Object(reader.address()).port))],
-      routes: [route(1, '/', 1), route(2, '/nowhere', 1, { service: null }), route(3, '/read', 2)],
+      routes: [
+        route(1, '/', 1),
+        route(2, '/nowhere', 1, { service: null }),
+        route(3, '/read', 2),
+        route(4, '/said', 1),
+        route(5, '/json', 1, { strip_path: false }),
+        route(6, '/empty', 1),
+        route(7, '/told', 1),
+      ],
+      plugins: [
+        ...[4, 6, 7].map((n) => ({
+          id: id(100 + n),
+          name: 'request-termination',
+          route: { id: route(n, '/', 1).id },
+          config: n === 6 ? { status_code: 204 } : { status_code: 200, content_type: 'text/plain', body: 'größe' },
+        })),
+        ...[
+          { n: 4, change: { replace: { ...NO_CHANGE, headers: ['Content-Length:3'] } } },
+          { n: 6, change: { add: { ...NO_CHANGE, headers: ['Content-Length:3'] } } },
+          { n: 5, change: { add: { ...NO_CHANGE, json: ['added:größe'] } } },
+        ].map(({ n, change }) => ({
+          id: id(200 + n),
+          name: 'response-transformer',
+          route: { id: route(n, '/', 1).id },
+          config: {
+            ...{ add: NO_CHANGE, append: NO_CHANGE, remove: NO_CHANGE, rename: NO_CHANGE, replace: NO_CHANGE },
+            ...change,
+          },
+        })),
+      ],
     },
     { start: startNodeHost, proxyListen: [listener, { ...listener, tls }] },
   );
@@ -215,6 +249,30 @@ describe('HTTP/2 from clients', () => {
     expect(odd.headers).toMatchObject({ server: expect.stringMatching(/^kong\//) });
   });
 
+  it.each([
+    ['a body of its own', '/told', '7', 'größe'],
+    ['one of which a plugin says another', '/said', '7', 'größe'],
+    ['one that a plugin has changed', '/json', '19', '{"added":"größe"}'],
+    ['an answer of the upstream', '/x', '0', ''],
+    ['one that has no body, and may speak of none', '/empty', undefined, ''],
+    ['one whose body the client has', '/same', '70', ''],
+  ])('says the length of %s', async (_, path, length, text) => {
+    const answer = await ask2(await open(), get(path));
+    expect([answer.headers['content-length'], answer.text, answer.code]).toEqual([length, text, 0]);
+  });
+
+  it('says of HEAD the length that GET would have, where it is known', async () => {
+    const session = await open();
+    const lengthOf = async (path: string): Promise<string | undefined> => {
+      const { headers, text, code } = await ask2(session, get(path, { ':method': 'HEAD' }));
+      expect([text, code]).toEqual(['', 0]);
+      return headers['content-length'];
+    };
+    expect(await lengthOf('/told')).toBe('7');
+    expect(await lengthOf('/nowhere')).toMatch(/^\d\d+$/);
+    expect(await lengthOf('/empty')).toBe(undefined);
+  });
+
   it('moves bodies as they come, both ways at once, no faster than they are taken', async () => {
     const session = await open();
     const stream = session.request({ ':path': '/held/stream', ':method': 'POST' });
@@ -296,6 +354,12 @@ describe('HTTP/2 from clients', () => {
     // More than a window: it cannot end by itself.
     stream.write('x'.repeat(1 << 20));
     expect(await answerOf(stream)).toMatchObject({ status: 503, text: expect.stringContaining('No Service'), code: 0 });
+    // Node ends its side of a HEAD before there is an answer.
+    for (const more of [{}, { ':authority': 'a', host: 'b' }]) {
+      const head = session.request({ ':path': '/nowhere', ':method': 'HEAD', ...more }, { endStream: false });
+      head.write('x'.repeat(1 << 20));
+      expect(await within(answerOf(head), 'the end of HEAD', PATIENCE)).toMatchObject({ text: '', code: 0 });
+    }
     expect(await ask2(session, get('/after'))).toMatchObject({ status: 200 });
   });
 });

@@ -49,6 +49,8 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
     to.respond(head, { endStream: held.byteLength === 0 });
     if (held.byteLength > 0) sendBytes(held, to);
   } else sendBody(content, head, to, passed);
+  // Node ends its side of a HEAD as soon as that comes, and has said then that it is finished.
+  if (to.writableFinished) letBodyGo(request, to);
 }
 
 /** Sends an interim answer, as long as nothing of the final one was sent. */
@@ -67,6 +69,7 @@ export function refuseStream(to: ServerHttp2Stream, { status, headers, content }
   to.once('finish', () => closeRest(to));
   to.respond([':status', String(status), ...fieldsOf(headers.lines)], {});
   to.end(body);
+  if (to.writableFinished) closeRest(to);
 }
 
 /** Ends a stream whose answer cannot go on, so that no client takes it for complete. */

@@ -60,6 +60,8 @@ const SETTINGS_FRAMES = { most: 100, perSecond: 1 };
 /** nginx's bound for floods: so many bytes, and eight for each that meant something. */
 const IDLE_BYTES = 1 << 20;
 const IDLE_SHARE = 8;
+/** Bytes of a body that a client may have on their way before it is told that nobody wants them: the window of a stream. */
+const WINDOW = 65_535;
 /** Milliseconds in which a client that is asked to leave knows it, and those in which it has to have gone. */
 const GOAWAY_KNOWN = 1_000;
 const GONE = 5_000;
@@ -88,6 +90,8 @@ export class Http2Connection {
   #requests = 0;
   /** Bytes of header fields and bodies that came. */
   #meant = 0;
+  /** Bytes of bodies that came, or may have come, when their requests were over already: nobody sees them. */
+  #unwanted = 0;
   #sentAtPing = 0;
   #idleSince: number;
   /** Milliseconds: when it was told to end; null: it goes on. */
@@ -157,7 +161,8 @@ export class Http2Connection {
     }
     for (const exchange of this.#exchanges) this.#lookAt(exchange, now);
     const { bytesRead, bytesWritten } = this.#socket;
-    if (bytesRead > IDLE_BYTES + IDLE_SHARE * (this.#meant + bytesWritten)) this.#misused('idle_frames');
+    const fair = IDLE_BYTES + this.#unwanted + IDLE_SHARE * (this.#meant + bytesWritten);
+    if (bytesRead > fair) this.#misused('idle_frames');
     else if (idle && now - this.#idleSince > this.#patience) this.leave();
   }
 
@@ -180,6 +185,7 @@ export class Http2Connection {
     const { limits, pages, serve } = this.#around;
     const bodyless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     for (let at = 0; at < block.length; at++) this.#meant += block[at]?.length ?? 0;
+    if (!bodyless) this.#expectRest(stream);
     const begun = http2Request(stream, block, { bodyless, limits });
     if ('status' in begun) {
       refuseStream(stream, pages.page(begun, begun.asked));
@@ -217,6 +223,18 @@ export class Http2Connection {
       response.discard();
       broken(error, stream);
     }
+  }
+
+  /** Of a stream that ends before its body does, what was on its way is dropped without a word, and is no idle frame. */
+  #expectRest(stream: ServerHttp2Stream): void {
+    let whole = false;
+    // Node tells of an end, too, where it closes the stream itself.
+    stream.once('end', () => {
+      whole = !stream.closed;
+    });
+    stream.once('close', () => {
+      if (!whole) this.#unwanted += WINDOW;
+    });
   }
 
   /** Without setting the stream in motion, which whoever wants the body does. */
