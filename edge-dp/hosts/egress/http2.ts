@@ -59,6 +59,8 @@ function streamBack(
   let trailers: RawHeaders = [];
   let begun = false;
   let over = false;
+  /** Nobody has room for more of the answer. */
+  let paused = false;
   const fail = (error: EgressError): void => {
     if (over) return;
     over = true;
@@ -73,7 +75,10 @@ function streamBack(
     over = true;
     stream.close(constants.NGHTTP2_CANCEL);
   });
-  stream.setTimeout(timeouts.read, () => {
+  stream.setTimeout(timeouts.read);
+  stream.on('timeout', () => {
+    // Who does not take the answer is not its sender.
+    if (paused) return;
     fail(readTimeout(where));
     stream.close(constants.NGHTTP2_CANCEL);
   });
@@ -98,8 +103,13 @@ function streamBack(
   });
   stream.on('data', (chunk: Buffer) => {
     if (over || sink.data(chunk)) return;
+    paused = true;
     stream.pause();
-    sink.onDrain(() => stream.resume());
+    sink.onDrain(() => {
+      paused = false;
+      stream.setTimeout(over ? 0 : timeouts.read);
+      stream.resume();
+    });
   });
   stream.on('end', finish);
   stream.on('error', (error) => fail(streamFailure(error, stream.rstCode, where, lease.unheard())));

@@ -17,7 +17,7 @@ import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { within } from '../../within.ts';
 import { id, type ProxyNode, service, startProxyNode } from '../proxy/node.ts';
-import { ask2, openHttp2 } from './http2-client.ts';
+import { answerOf, ask2, openHttp2 } from './http2-client.ts';
 
 const write = (text: string): Buffer => Buffer.from(text);
 const read = (bytes: Buffer): string => bytes.toString();
@@ -41,6 +41,7 @@ const ECHO = {
   Client: method('Client', true, false),
   Both: method('Both', true, true),
   Failing: method('Failing', false, false),
+  Much: method('Much', false, true),
   Waiting: method('Waiting', false, false),
 } satisfies ServiceDefinition;
 
@@ -60,6 +61,12 @@ const unary: handleUnaryCall<string, string> = (call, answer) => {
 };
 const server: handleServerStreamingCall<string, string> = (call) => {
   for (let at = 0; at < 3; at++) call.write(`${call.request} ${at}`);
+  call.end();
+};
+/** More than fits on the way, in messages of 100,000 bytes. */
+const MUCH = 100;
+const much: handleServerStreamingCall<string, string> = (call) => {
+  for (let at = 0; at < MUCH; at++) call.write('x'.repeat(100_000));
   call.end();
 };
 const client: handleClientStreamingCall<string, string> = (call, answer) => {
@@ -109,6 +116,7 @@ beforeAll(async () => {
     Client: client,
     Both: both,
     Failing: failing,
+    Much: much,
     Waiting: waits,
   });
   const port = await new Promise<number>((resolve, reject) =>
@@ -121,7 +129,7 @@ beforeAll(async () => {
   const listener = { host: '127.0.0.1', port: 0, http2: true };
   node = await startProxyNode(
     {
-      services: [service(1, port, grpc), service(2, 1, grpc)],
+      services: [service(1, port, grpc), service(2, 1, grpc), service(3, port, { ...grpc, read_timeout: 200 })],
       routes: [
         route(1, '/test.Echo', 1),
         route(2, '/test.Refused', 2),
@@ -130,6 +138,7 @@ beforeAll(async () => {
         route(5, '/test.Secure', 1, ['grpcs']),
         route(6, '/test.Locked', 1),
         route(7, '/test.Scripted', 1),
+        route(8, '/test.Echo/Much', 3),
       ],
       plugins: [
         plugin(3, 'pre-function', 7, {
@@ -282,6 +291,22 @@ describe('gRPC', () => {
     expect(answered).toMatchObject({ text: MESSAGE.toString(), trailers: { 'grpc-status': '0' }, code: 0 });
     expect(denied.headers).toMatchObject({ 'content-length': '0', 'grpc-status': String(status.RESOURCE_EXHAUSTED) });
     expect(denied).toMatchObject({ text: '', code: 0 });
+  });
+
+  it('is not ended for its upstream where it is the client that takes nothing for longer than read_timeout', async () => {
+    const session = await openHttp2(node.url);
+    const head = { ':path': '/test.Echo/Much', ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
+    const stream = session.request(head);
+    stream.end(MESSAGE);
+    const answered = answerOf(stream.pause());
+    await within(new Promise((resolve) => stream.once('response', resolve)), 'an answer', 60_000);
+    stream.pause();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    stream.resume();
+    const answer = await within(answered, 'the end of it', 60_000);
+    session.destroy();
+    expect([answer.text.length, answer.code]).toEqual([MUCH * 100_005, 0]);
+    expect(answer.trailers['grpc-status']).toBe('0');
   });
 
   it('opens another connection where an upstream takes no more streams on one', async () => {
