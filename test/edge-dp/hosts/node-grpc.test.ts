@@ -1,3 +1,4 @@
+import { createServer, type ServerHttp2Stream } from 'node:http2';
 import {
   type CallOptions,
   Client,
@@ -89,6 +90,9 @@ const waits: handleUnaryCall<string, string> = (call) => {
 };
 
 let upstream: Server;
+/** Answers whole calls before it has heard all of them, and reads no more. */
+const hasty = createServer();
+const hastyStreams: ServerHttp2Stream[] = [];
 let node: ProxyNode;
 let plain: Client;
 let secure: Client;
@@ -124,12 +128,24 @@ beforeAll(async () => {
       error === null ? resolve(bound) : reject(error),
     ),
   );
+  hasty.on('stream', (stream) => {
+    hastyStreams.push(stream.on('error', () => undefined));
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(MESSAGE);
+  });
+  await new Promise<void>((listening) => hasty.listen(0, '127.0.0.1', listening));
   const grpc = { protocol: 'grpc', retries: 0 };
   const tls = await generateListenerCertificate();
   const listener = { host: '127.0.0.1', port: 0, http2: true };
   node = await startProxyNode(
     {
-      services: [service(1, port, grpc), service(2, 1, grpc), service(3, port, { ...grpc, read_timeout: 200 })],
+      services: [
+        service(1, port, grpc),
+        service(2, 1, grpc),
+        service(3, port, { ...grpc, read_timeout: 200 }),
+        service(4, Number(Object(hasty.address()).port), grpc),
+      ],
       routes: [
         route(1, '/test.Echo', 1),
         route(2, '/test.Refused', 2),
@@ -139,6 +155,7 @@ beforeAll(async () => {
         route(6, '/test.Locked', 1),
         route(7, '/test.Scripted', 1),
         route(8, '/test.Echo/Much', 3),
+        route(9, '/test.Hasty', 4),
       ],
       plugins: [
         plugin(3, 'pre-function', 7, {
@@ -163,6 +180,7 @@ afterAll(async () => {
   secure?.close();
   await node?.stop();
   upstream?.forceShutdown();
+  hasty.close();
 });
 
 interface Outcome {
@@ -307,6 +325,17 @@ describe('gRPC', () => {
     session.destroy();
     expect([answer.text.length, answer.code]).toEqual([MUCH * 100_005, 0]);
     expect(answer.trailers['grpc-status']).toBe('0');
+  });
+
+  it('is over for both sides once it is answered, whatever its client still had to say', async () => {
+    const session = await openHttp2(node.url);
+    const head = { ':path': '/test.Hasty/X', ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
+    const stream = session.request(head);
+    stream.write(MESSAGE);
+    expect(await within(answerOf(stream), 'the answer', 60_000)).toMatchObject({ trailers: { 'grpc-status': '0' } });
+    session.destroy();
+    const open = (): number => hastyStreams.filter((each) => !each.closed && !each.destroyed).length;
+    await expect.poll(() => [hastyStreams.length, open()], { message: 'it is held open' }).toEqual([1, 0]);
   });
 
   it('opens another connection where an upstream takes no more streams on one', async () => {

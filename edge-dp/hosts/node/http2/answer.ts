@@ -23,6 +23,9 @@ const OF_CONNECTIONS: ReadonlySet<string> = new Set([
 /** Streams whose answer broke off here: their upstream ended in the middle of it. */
 const brokenOff = new WeakSet<ServerHttp2Stream>();
 
+/** Streams whose answer ends with trailers: to Node they are finished before. */
+const trailing = new WeakSet<ServerHttp2Stream>();
+
 /** Answers a request on its stream; whoever listens for the end of the answer hears of it. */
 export function answer(request: NodeRequest, response: HttpResponse, to: ServerHttp2Stream, pages: RefusalPages): void {
   const { status, lines, listeners } = ready(response);
@@ -34,7 +37,9 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
     answer(request, pages.page({ status: 502 }, request), to, pages);
     return;
   }
-  to.once('finish', () => letBodyGo(request, to));
+  to.once('finish', () => {
+    if (!trailing.has(to)) letBodyGo(request, to);
+  });
   const { content } = response;
   const held = heldBytes(content);
   const bodyless = request.method === 'HEAD' || BODYLESS.has(status);
@@ -48,7 +53,7 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
   } else if (held !== null) {
     to.respond(head, { endStream: held.byteLength === 0 });
     if (held.byteLength > 0) sendBytes(held, to);
-  } else sendBody(content, head, to, passed);
+  } else sendBody(content, head, to, passed, () => letBodyGo(request, to));
   // Node ends its side of a HEAD as soon as that comes, and has said then that it is finished.
   if (to.writableFinished) letBodyGo(request, to);
 }
@@ -144,6 +149,7 @@ function sendBody(
   head: readonly string[],
   to: ServerHttp2Stream,
   passed: Passed,
+  trailed: () => void,
 ): void {
   if (!isSource(content)) return;
   passed.bytes = 0;
@@ -165,7 +171,14 @@ function sendBody(
     return;
   }
   let trailers: readonly string[] = [];
-  if (content.mayHaveTrailers) to.once('wantTrailers', () => to.sendTrailers(fieldLists(fieldsOf(trailers))));
+  if (content.mayHaveTrailers) {
+    trailing.add(to);
+    to.once('wantTrailers', () => {
+      to.sendTrailers(fieldLists(fieldsOf(trailers)));
+      // They go out behind this.
+      setImmediate(trailed);
+    });
+  }
   to.respond(head, { waitForTrailers: content.mayHaveTrailers });
   content.sendTo({
     write(part) {
