@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { relay } from '../../../edge-dp/hosts/node/stream/relay.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { freePorts } from '../../free-port.ts';
@@ -699,4 +700,25 @@ describe('streams on the native host', () => {
     await ended;
     expect(await entryOf('r4')).toMatchObject({ session: { sent: 2, status: 200 } });
   });
+});
+
+it('a side that takes nothing of the end of a session is let go of after a while', async () => {
+  const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const pair = async (): Promise<readonly [Socket, Socket]> => {
+    const far = connect({ port: Object(server.address()).port, host: '127.0.0.1', allowHalfOpen: true });
+    const [near] = await once(server, 'connection');
+    return [near.on('error', () => undefined), far.on('error', () => undefined)];
+  };
+  const [client, reader] = await pair();
+  const [upstream, writer] = await pair();
+  const over = relay(client, upstream, { read: 300, write: LIMIT });
+  reader.pause().end('x');
+  // Less than has the upstream wait, and more than the connection takes.
+  while (client.writableLength === 0) await new Promise((written) => writer.write(Buffer.alloc(10_000), written));
+  writer.end();
+  expect(await within(over, 'the end of the session', LIMIT)).toMatchObject({ up: 1 });
+  await until(() => client.destroyed && upstream.destroyed, 'the end of the connections', LIMIT);
+  for (const socket of [reader, writer]) socket.destroy();
+  server.close();
 });

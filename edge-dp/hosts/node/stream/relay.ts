@@ -51,7 +51,10 @@ export function relay(
       from.once('end', () => {
         to.end();
         open -= 1;
-        if (open === 0) finish();
+        if (open > 0) return;
+        finish();
+        // What a side does not take of the rest is not kept for ever.
+        for (const socket of [client, upstream]) socket.setTimeout(read, () => socket.destroy());
       });
       from.on('error', () => breakOff('reset'));
       from.once('close', () => {
