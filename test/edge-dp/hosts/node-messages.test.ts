@@ -122,6 +122,11 @@ describe('requests byte for byte on the native host', () => {
     ['half an absolute target', message('GET http:/a/x HTTP/1.1', 'Host: a')],
     ['the target *', message('OPTIONS * HTTP/1.1', 'Host: a')],
     ['CONNECT', message('CONNECT a:80 HTTP/1.1', 'Host: a')],
+    ['a WebSocket with a body', `${get('Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2')}hi`],
+    [
+      'a WebSocket with a body in chunks',
+      `${get('Connection: Upgrade', 'Upgrade: websocket', 'Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\n\r\n`,
+    ],
     ['a length twice', `${post('Content-Length: 1', 'Content-Length: 1')}a`],
     ['a negative length', post('Content-Length: -1')],
     ['a transfer coding that is none', post('Transfer-Encoding: identity')],

@@ -317,7 +317,8 @@ class Http1Listener implements ProxyListener {
     const request = fault === null ? http1Request(message) : null;
     // Behind requests that are not answered yet it is no handshake: nobody can tell what follows them.
     const free = socket instanceof Socket && this.#connection(socket).current === null;
-    if (request === null || !free) {
+    // Node reads no body of one: what follows it would be lost, or taken for the first bytes of the tunnel.
+    if (request === null || request.body !== null || !free) {
       this.#refuseInTurn(socket, fault ?? BAD_REQUEST, read(message));
       return;
     }
