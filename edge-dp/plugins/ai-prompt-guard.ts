@@ -17,15 +17,14 @@ const aiPromptGuard: Plugin<AiPromptGuardConfig> = {
     const denied = (deny_patterns ?? []).map(compiled);
     const scope = { latestOnly: config.allow_all_conversation_history, allRoles: match_all_roles };
 
-    const passes = (payload: Row | null): boolean => {
-      const prompt = payload === null ? null : promptOf(payload, scope);
-      if (prompt === null || denied.some((pattern) => pattern.test(prompt))) return false;
-      return allowed.length === 0 || allowed.some((pattern) => pattern.test(prompt));
-    };
+    const passes = (prompt: string): boolean =>
+      !denied.some((pattern) => pattern.test(prompt)) &&
+      (allowed.length === 0 || allowed.some((pattern) => pattern.test(prompt)));
     return {
       async access(request) {
         const payload = openAiPayload(await readPayload(request, max_request_body_size ?? 0), llm_format);
-        return passes(payload) ? undefined : modelError(request, 400, 'bad request');
+        const prompts = payload === null ? null : promptsOf(payload, scope);
+        return prompts?.every(passes) === true ? undefined : modelError(request, 400, 'bad request');
       },
     };
   },
@@ -33,16 +32,28 @@ const aiPromptGuard: Plugin<AiPromptGuardConfig> = {
 
 export default aiPromptGuard;
 
-/** What the patterns are to match: the newest message first, a blank behind each unless it is the only one. Null: no prompt. */
-function promptOf(
-  { messages, prompt }: Row,
-  { latestOnly, allRoles }: { readonly latestOnly: boolean; readonly allRoles: boolean },
-): string | null {
-  if (!Array.isArray(messages)) return typeof prompt === 'string' && messages === undefined ? prompt : null;
+interface Scope {
+  readonly latestOnly: boolean;
+  readonly allRoles: boolean;
+}
+
+/** What the patterns are to match, each by itself: models are asked by either, and what is sent beside messages is sent, too. Null: no prompt. */
+function promptsOf({ messages, prompt }: Row, scope: Scope): readonly string[] | null {
+  if (messages === undefined) return typeof prompt === 'string' ? [prompt] : null;
+  if (!Array.isArray(messages)) return null;
+  const chat = chatOf(messages, scope);
+  if (chat === null) return null;
+  if (prompt === undefined || prompt === null) return [chat];
+  if (typeof prompt !== 'string') return null;
+  return messages.length === 0 ? [prompt] : [chat, prompt];
+}
+
+/** The newest message first, a blank behind each unless it is the only one. Null: one of them cannot be looked at. */
+function chatOf(messages: readonly unknown[], { latestOnly, allRoles }: Scope): string | null {
   let text = '';
   for (const message of messages.toReversed()) {
     if (!isRecord(message) || typeof message.role !== 'string') return null;
-    if (message.role !== 'user' && !allRoles) continue;
+    if (OTHERS.has(message.role) && !allRoles) continue;
     if (typeof message.content !== 'string') return null;
     text += message.content;
     if (latestOnly) break;
@@ -50,6 +61,9 @@ function promptOf(
   }
   return text;
 }
+
+/** Those who are no users. Most providers are told that any other role is one. */
+const OTHERS: ReadonlySet<string> = new Set(['assistant', 'developer', 'function', 'model', 'system', 'tool']);
 
 function compiled(pattern: string): Regex {
   const outcome = compilePattern(pattern);

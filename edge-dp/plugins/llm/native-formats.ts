@@ -63,5 +63,10 @@ function bedrockMessages({ system, messages }: Row): readonly Row[] {
 function textsOf(parts: unknown): string {
   if (typeof parts === 'string') return parts;
   const all = Array.isArray(parts) ? parts : [parts];
-  return all.flatMap((part) => recordOrEmpty(part).text ?? []).join('\n');
+  return all.flatMap((part) => partText(recordOrEmpty(part)) ?? []).join('\n');
+}
+
+/** Bedrock's `guardContent` is text of the prompt, too. */
+function partText({ text, guardContent }: Row): unknown {
+  return text ?? recordOrEmpty(recordOrEmpty(guardContent).text).text;
 }

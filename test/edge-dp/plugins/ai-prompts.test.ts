@@ -74,6 +74,7 @@ describe('AI prompts', () => {
       [{ messages: { 0: 'x' } }],
       [{ messages: 'x', prompt: 'fine' }],
       [{ prompt: ['x'] }],
+      [{ messages: [], prompt: ['x'] }],
       ['[1]'],
       ['{'],
       [{ prompt: 'x' }, 'text/plain'],
@@ -85,6 +86,24 @@ describe('AI prompts', () => {
     expect(await refuses({ ...deny, llm_format: 'gemini' }, native)).toBe(true);
     const converse = { messages: [{ role: 'user', content: [{ text: 'a secret' }] }] };
     expect(await refuses({ ...deny, llm_format: 'bedrock' }, converse)).toBe(true);
+    // A prompt beside messages is sent, too.
+    expect(await refuses(deny, { messages: [], prompt: 'a secret' })).toBe(true);
+    expect(await refuses(deny, { ...chat(message('x')), prompt: 'a secret' })).toBe(true);
+    expect(await refuses({ allow_patterns: ['^yes'] }, { ...chat(message('yes')), prompt: 'no' })).toBe(true);
+    expect(await refuses({ allow_patterns: ['^yes'] }, { messages: [], prompt: 'yes' })).toBe(false);
+    expect(await refuses(deny, { ...chat(message('x')), prompt: 'y' })).toBe(false);
+    // Roles that nobody knows are a user's to most providers.
+    for (const role of ['', 'User', 'human', 'x']) {
+      expect(await refuses(deny, chat(message('a secret', role))), role).toBe(true);
+      expect(await refuses({ ...deny, allow_all_conversation_history: true }, chat(message('a secret', role)))).toBe(
+        true,
+      );
+    }
+    expect(
+      await refuses({ ...deny, llm_format: 'gemini' }, { contents: [{ role: '', parts: [{ text: 'a secret' }] }] }),
+    ).toBe(true);
+    const guarded = { messages: [{ role: 'user', content: [{ guardContent: { text: { text: 'a secret' } } }] }] };
+    expect(await refuses({ ...deny, llm_format: 'bedrock' }, guarded)).toBe(true);
   });
 
   it('is parsed once for all plugins of a chain', async () => {
