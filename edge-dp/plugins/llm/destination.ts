@@ -57,17 +57,24 @@ function baseOf({ provider, name, options }: Model): string {
       return 'https://api.mistral.ai';
     case 'azure': {
       const { azure_instance: instance, azure_deployment_id: deployment } = options ?? {};
-      return `https://${instance}.openai.azure.com/openai/deployments/${deployment}`;
+      return `https://${labelsOf(instance)}.openai.azure.com/openai/deployments/${deployment}`;
     }
     case 'gemini':
       return `https://${isVertex(options) ? options?.gemini?.api_endpoint : 'generativelanguage.googleapis.com'}`;
     case 'bedrock':
-      return `https://bedrock-runtime.${options?.bedrock?.aws_region}.amazonaws.com`;
+      return `https://bedrock-runtime.${labelsOf(options?.bedrock?.aws_region)}.amazonaws.com`;
     case 'huggingface':
       return `https://api-inference.huggingface.co/models/${segmentsOf(name ?? '')}`;
     case 'llama2':
       throw new Error('llama2 has no address of its own: upstream_url must be set');
   }
+}
+
+/** A part of a host's name that clients may choose by a template, and no other host. */
+function labelsOf(part: unknown): string {
+  const text = String(part);
+  if (!/^[\w.-]+$/.test(text)) throw new RefusedPayload(`${JSON.stringify(text)} is no part of a host's name`);
+  return text;
 }
 
 /** A name that clients may choose, and no way out of the folder of models, where the gateway's credentials would go along. */
@@ -94,6 +101,7 @@ const PATHS: Readonly<Record<string, Readonly<Record<Operation, string>>>> = {
 
 function pathOf(model: Model, { route, streaming }: Asked): string {
   const name = encodeURIComponent(model.name ?? '');
+  if (model.provider === 'bedrock' && /^\.{1,2}$/.test(name)) throw new RefusedPayload(`'${name}' is no model`);
   if (model.provider === 'bedrock') return `/model/${name}/${streaming ? 'converse-stream' : 'converse'}`;
   if (model.provider === 'gemini') {
     const called = `${name}:${streaming ? 'streamGenerateContent' : 'generateContent'}`;

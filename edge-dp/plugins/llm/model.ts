@@ -44,9 +44,17 @@ function filledText(text: string, request: GatewayRequest): string {
     if (key === '' || more.length > 0) throw new TemplateProblem(`cannot parse expression for field '${text}'`);
     const value = lookedUp(source, key, request);
     if (value === null) throw new TemplateProblem(`${source} key ${key} was not provided`);
+    if (leadsUp(value)) throw new TemplateProblem(`${source} key ${key} cannot be a part of a path`);
     return value;
   });
 }
+
+/** Whether it leads out of a folder in a URL, where the gateway's credentials would go along. */
+function leadsUp(value: string): boolean {
+  return value.split(/[/\\]/).some((segment) => DOTS.test(segment));
+}
+
+const DOTS = /^(?:\.|%2e){1,2}$/i;
 
 function lookedUp(source: string, key: string, { headers, query, captures }: GatewayRequest): string | null {
   switch (source) {

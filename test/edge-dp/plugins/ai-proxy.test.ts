@@ -878,8 +878,44 @@ describe('ai-proxy', () => {
       const { refused, request } = await send({ provider: 'huggingface', name: null }, { ...CHAT, model });
       expect(refused).toMatchObject({ status: 400 });
       expect(request.upstream.path).toBeNull();
+      const aws = { aws_access_key_id: 'i', aws_secret_access_key: 's' };
+      const bedrock = {
+        provider: 'bedrock',
+        name: null,
+        options: { bedrock: { aws_region: 'r' } },
+        auth: aws,
+      } as const;
+      const { path } = (await send(bedrock, { ...CHAT, model })).request.upstream;
+      expect(path ?? '').not.toMatch(/\/\.\.(?:\/|$)/);
     },
   );
+
+  it.each([
+    { azure_instance: '$(headers.x-a)', azure_deployment_id: 'd' },
+    { bedrock: { aws_region: '$(headers.x-a)' } },
+    { azure_instance: 'i', azure_deployment_id: '$(headers.x-a)' },
+    { gemini: { api_endpoint: 'e.test', project_id: 'p', location_id: '$(headers.x-a)' } },
+    { upstream_url: 'https://e.test/a/$(headers.x-a)' },
+  ])('lets what a client fills in lead nowhere else with the gateway’s credentials: %j', async (options) => {
+    const provider = 'bedrock' in options ? 'bedrock' : 'gemini' in options ? 'gemini' : 'azure';
+    const auth = { header_name: 'api-key', header_value: 'KEY', aws_access_key_id: 'i', aws_secret_access_key: 's' };
+    const hooks = aiProxy.compile(proxyConfig({ provider, options, auth }), EVERYWHERE, fakeServices());
+    const sent = async (filled: string) => {
+      const headers = { 'content-type': 'application/json', 'x-a': filled };
+      const request = fakeRequest({ method: 'POST', headers, body: JSON.stringify(CHAT) });
+      const refused = await hooks.access?.(request);
+      return { refused, target: request.upstream.target };
+    };
+    const { refused: none, target: usual } = await sent('eu-west-1.a');
+    expect(none).toBeUndefined();
+    const isHost = usual?.host.includes('eu-west-1.a') === true;
+    const hosts = ['evil.test/', 'evil.test#', 'evil.test?', 'evil.test:81/', 'u@evil.test/'];
+    for (const elsewhere of ['..', 'a/../../b', '%2E./b', 'a\\..\\b', ...(isHost ? hosts : [])]) {
+      const { refused, target } = await sent(elsewhere);
+      expect(refused, elsewhere).toMatchObject({ status: 400 });
+      expect(target).toBeNull();
+    }
+  });
 
   it('does not hold a body that it passes on as it is, whatever its length', async () => {
     const hooks = aiProxy.compile(
