@@ -10,6 +10,7 @@ import { readResponse } from './llm/read-response.ts';
 import { compileRewriter, RewriteFailure } from './llm/rewriter.ts';
 import { tellProblem } from './problem-line.ts';
 import { type Answer, type Plugin, waitedFor } from './runtime/plugin.ts';
+import { acceptReadable } from './runtime/reply.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 
 /** Lets a model rewrite the bodies of answers, and their status and headers where it is asked for that. */
@@ -20,6 +21,7 @@ const aiResponseTransformer: Plugin<AiResponseTransformerConfig> = {
   compile(config, place, services) {
     const rewriter = compileRewriter('ai-response-transformer', config, place, services);
     const transform = async (request: GatewayRequest): Promise<Answer> => {
+      acceptReadable(request.headers);
       const response = await request.forward();
       const { status, headers } = response;
       const text = await readResponse(response, ANSWER_LIMIT);

@@ -1,7 +1,7 @@
 import type { ResponseTransformerConfig } from '../../shared/plugins/response-transformer.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import type { Answer, Plugin } from './runtime/plugin.ts';
-import type { Reply } from './runtime/reply.ts';
+import { acceptReadable, type Reply } from './runtime/reply.ts';
 import type { GatewayRequest } from './runtime/request.ts';
 import { JsonParameters, type JsonValue } from './transformation/json-parameters.ts';
 import { splitPair } from './transformation/pairs.ts';
@@ -36,6 +36,12 @@ const responseTransformer: Plugin<ResponseTransformerConfig> = {
       services.log('warn', `response-transformer ${place.id}: body not changed: ${why} (request ${request.id})`);
 
     return {
+      ...(changesBody && {
+        access(request: GatewayRequest) {
+          acceptReadable(request.headers);
+          return undefined;
+        },
+      }),
       response(request, reply) {
         changeResponseHeaders(reply.headers, headers);
         // As the client is told: a type that these headers are the first to say counts, one that they take away does not.

@@ -176,6 +176,20 @@ function undone(coded: ReadableStream<Uint8Array>, format: 'gzip' | 'deflate'): 
   });
 }
 
+/**
+ * Makes a request accept only codings that `read` undoes: which others its client takes must not decide whether a body can be read.
+ */
+export function acceptReadable(headers: HeaderFields): void {
+  const accepted = headers.get('accept-encoding');
+  if (accepted === null) return;
+  const items = accepted.split(',').map((item) => item.trim());
+  const readable = items.filter((item) => {
+    const name = item.split(';', 1)[0] ?? '';
+    return decompressed(name) !== null || name.trim().toLowerCase() === 'identity';
+  });
+  if (readable.length < items.length) headers.set('Accept-Encoding', readable.join(', ') || 'identity');
+}
+
 /** How the runtime calls a content coding it can undo. */
 function decompressed(coding: string): 'gzip' | 'deflate' | null {
   const name = coding.trim().toLowerCase();

@@ -908,7 +908,7 @@ describe('ai-proxy', () => {
     };
     const { refused: none, target: usual } = await sent('eu-west-1.a');
     expect(none).toBeUndefined();
-    const isHost = usual?.host.includes('eu-west-1.a') === true;
+    const isHost = usual !== null && 'host' in usual && usual.host.includes('eu-west-1.a');
     const hosts = ['evil.test/', 'evil.test#', 'evil.test?', 'evil.test:81/', 'u@evil.test/'];
     for (const elsewhere of ['..', 'a/../../b', '%2E./b', 'a\\..\\b', ...(isHost ? hosts : [])]) {
       const { refused, target } = await sent(elsewhere);

@@ -48,7 +48,11 @@ async function respond(said: string, config: Partial<Parameters<typeof aiRespons
   const upstream = new OwnResponse(201, 'xyz', { 'content-type': 'text/plain', 'x-up': '1', 'content-length': '3' });
   upstream.headers.append('Set-Cookie', 'a=1');
   upstream.headers.append('Set-Cookie', 'b=2');
-  request.forward = async () => upstream;
+  request.headers.set('Accept-Encoding', 'gzip, br');
+  request.forward = async () => {
+    expect(request.headers.get('accept-encoding')).toBe('gzip');
+    return upstream;
+  };
   const answer = await hooks.access?.(request);
   if (answer === undefined) expect.fail('no answer');
   const { response } = qualified(answer);

@@ -29,6 +29,10 @@ const ANSWERS: Readonly<Record<string, RequestListener>> = {
     response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'br' });
     response.end(brotliCompressSync(JSON_BODY));
   },
+  '/chosen': (request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ secret: 1, accepted: request.headers['accept-encoding'] ?? null }));
+  },
   '/broken': (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': 4 });
     response.end('{"se');
@@ -87,8 +91,8 @@ describe('response-transformer', () => {
     server.close();
   });
 
-  const get = (path: string, method = 'GET') =>
-    gateway.raw(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\nConnection: close\r\n\r\n`);
+  const get = (path: string, method = 'GET', accepted = 'gzip, br') =>
+    gateway.raw(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\nConnection: close\r\n\r\n`);
   const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4);
 
   it.each(['/gzip', '/chunks'])('changes JSON that comes as %s, and says how long it is', async (path) => {
@@ -102,6 +106,15 @@ describe('response-transformer', () => {
     expect(bodyOf(await get('/broken'))).toBe('{"se');
     expect(await get('/brotli')).toMatch(/^HTTP\/1.1 200 [\s\S]*content-encoding: br/i);
     await expect.poll(() => gateway.log.join('\n')).toMatch(/no JSON object[\s\S]*coding is br/);
+  });
+
+  it.each([
+    ['gzip, deflate, br, zstd', 'gzip, deflate'],
+    ['gzip;q=0.5,*', 'gzip;q=0.5'],
+    ['br', 'identity'],
+    ['GZIP', 'GZIP'],
+  ])('asks an upstream for no coding that it could not undo, whatever a client accepts: %s', async (accepted, sent) => {
+    expect(JSON.parse(bodyOf(await get('/chosen', 'GET', accepted)))).toEqual({ accepted: sent, list: ['x'] });
   });
 
   it('shows nothing of what it cannot read far enough to change it', async () => {
