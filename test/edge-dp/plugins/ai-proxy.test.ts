@@ -670,6 +670,53 @@ describe('ai-proxy', () => {
     expect(others).toEqual(whole.slice(1));
   });
 
+  it.each([
+    [
+      { provider: 'gemini' },
+      {
+        candidates: [
+          { content: { parts: [{ text: 'hél' }, { text: 'lo' }, { functionCall: { name: 'f', args: {} } }] } },
+        ],
+      },
+    ],
+    [
+      {
+        provider: 'bedrock',
+        options: { bedrock: { aws_region: 'r' } },
+        auth: { aws_access_key_id: 'a', aws_secret_access_key: 's' },
+      },
+      {
+        output: {
+          message: {
+            content: [
+              { reasoningContent: { reasoningText: { text: 'hm' } } },
+              { text: 'hél' },
+              { text: 'lo' },
+              { toolUse: { toolUseId: 'i', name: 'f', input: {} } },
+            ],
+          },
+        },
+      },
+    ],
+  ] as const)('gives all that an answer in several parts says: %j', async (config, answer) => {
+    const { text } = await exchange(config, CHAT, { body: JSON.stringify(answer) });
+    const { message } = JSON.parse(text).choices[0];
+    expect(message).toMatchObject({ content: 'héllo', tool_calls: [{ function: { name: 'f' } }] });
+  });
+
+  it('gives all that an event in several parts says', async () => {
+    const parts = [{ text: 'hél' }, { text: 'lo' }, { functionCall: { name: 'f', args: {} } }];
+    const body = [utf8(JSON.stringify([{ candidates: [{ content: { parts } }] }]))];
+    const { text } = await exchange(
+      { provider: 'gemini' },
+      { ...CHAT, stream: true },
+      { type: 'application/json', body },
+    );
+    expect(eventsOf(text)[0]).toMatchObject({
+      choices: [{ delta: { content: 'héllo', tool_calls: [{ function: { name: 'f' } }] } }],
+    });
+  });
+
   it('tells in the log what an answer took and cost', async () => {
     const answer = {
       model: 'm-2',

@@ -46,9 +46,10 @@ export const bedrock: Driver = {
       throw new TranslationProblem('no generation candidates received from Bedrock, or max_tokens too short');
     }
     const calls = content.flatMap(({ toolUse }) => (isRecord(toolUse) ? [toolCall(toolUse)] : []));
+    const texts = content.flatMap(({ text: part }) => textOf(part) ?? []);
     const message = {
       role: 'assistant',
-      content: content[0]?.text,
+      content: texts.length === 0 ? undefined : texts.join(''),
       ...(calls.length > 0 && { tool_calls: calls }),
     };
     const counts = answer.usage;

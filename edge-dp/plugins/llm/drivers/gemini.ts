@@ -49,7 +49,7 @@ export const gemini: Driver = {
     const parts = partsOf(candidate);
     const calls = toolCalls(parts);
     const counts = answer.usageMetadata;
-    const said = textOf(parts[0]?.text);
+    const said = saidIn(parts);
     const reason = textOf(candidate.finishReason)?.toLowerCase();
     const message = { role: 'assistant', content: said, ...(calls.length > 0 && { tool_calls: calls }) };
     return {
@@ -73,10 +73,13 @@ export const gemini: Driver = {
     const used = usage(counts.promptTokenCount, counts.candidatesTokenCount);
     const [candidate] = records(told.candidates);
     const parts = candidate === undefined ? [] : partsOf(candidate);
-    const said = textOf(parts[0]?.text);
+    const said = saidIn(parts);
     const calls = toolCalls(parts);
     if (said === undefined && calls.length === 0) return { chunk: null, usage: used };
-    const delta = calls.length > 0 ? { tool_calls: calls } : { content: said, role: 'assistant' };
+    const delta = {
+      ...(said !== undefined && { content: said, role: 'assistant' }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    };
     return { chunk: { choices: [{ delta, index: 0, finish_reason: candidate?.finishReason }] }, usage: used };
   },
 };
@@ -137,6 +140,12 @@ function contentPart({ type, text, image_url: image }: Row): Row {
 
 function partsOf(candidate: Row): readonly Row[] {
   return records(recordOrEmpty(candidate.content).parts);
+}
+
+/** The texts of all parts but of those that a model thought; undefined: there is none. */
+function saidIn(parts: readonly Row[]): string | undefined {
+  const texts = parts.flatMap(({ text, thought }) => (thought === true ? [] : (textOf(text) ?? [])));
+  return texts.length === 0 ? undefined : texts.join('');
 }
 
 function toolCalls(parts: readonly Row[]): readonly Row[] {
