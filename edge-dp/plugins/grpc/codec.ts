@@ -1,6 +1,6 @@
 import type { ProtoDescriptor, ProtoField } from '../../../shared/grpc/descriptor.ts';
 import { isRecord, type Row } from '../../../shared/record.ts';
-import { SCALARS } from './scalars.ts';
+import { SCALARS, shown } from './scalars.ts';
 import { BYTES, VARINT, WireReader, WireWriter } from './wire.ts';
 
 /**
@@ -139,7 +139,7 @@ export class MessageCodec {
     if (typeof value === 'number' && Number.isInteger(value)) return value;
     const names = this.#enums[type] ?? {};
     const number = typeof value === 'string' && Object.hasOwn(names, value) ? names[value] : undefined;
-    if (number === undefined) throw new Error(`${JSON.stringify(value)} is none of ${type}`);
+    if (number === undefined) throw new Error(`${shown(value)} is none of ${type}`);
     return number;
   }
 
@@ -182,7 +182,7 @@ function timestampOf(text: string): Row {
   const [, moment = text, fraction = ''] = /^([^.]*)\.(\d+)/.exec(text) ?? [];
   const zone = /(?:Z|[-+]\d\d:?\d\d)$/i.exec(text)?.[0] ?? 'Z';
   const milliseconds = Date.parse(`${moment.replace(/(?:Z|[-+]\d\d:?\d\d)$/i, '')}${zone}`);
-  if (Number.isNaN(milliseconds)) throw new Error(`${JSON.stringify(text)} is no time`);
+  if (Number.isNaN(milliseconds)) throw new Error(`${shown(text)} is no time`);
   return { seconds: Math.floor(milliseconds / 1000), nanos: Number(fraction.padEnd(9, '0').slice(0, 9)) };
 }
 

@@ -11,19 +11,30 @@ export interface Scalar {
   read(from: WireReader): unknown;
 }
 
+/** A value in the words of an error, which go into the log: clients may send megabytes. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(typeof value === 'string' ? value.slice(0, LONGEST_SHOWN) : value) ?? 'undefined';
+  return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN)}…`;
+}
+
+const LONGEST_SHOWN = 100;
+
 function integer(value: unknown): bigint {
   if (typeof value === 'bigint') return value;
   if (typeof value === 'boolean') return value ? 1n : 0n;
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
-  if (typeof value === 'string' && /^\s*[-+]?\d+\s*$/.test(value)) return BigInt(value.trim().replace(/^\+/, ''));
-  throw new Error(`${JSON.stringify(value)} is no whole number`);
+  if (typeof value === 'string' && WHOLE.test(value)) return BigInt(value.trim().replace(/^\+/, ''));
+  throw new Error(`${shown(value)} is no whole number`);
 }
+
+/** Twice as many digits as 64 bits have: to read a long row of them takes seconds. */
+const WHOLE = /^\s*[-+]?\d{1,40}\s*$/;
 
 function float(value: unknown): number {
   if (typeof value === 'number') return value;
   if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
-  if (Number.isNaN(number)) throw new Error(`${JSON.stringify(value)} is no number`);
+  if (Number.isNaN(number)) throw new Error(`${shown(value)} is no number`);
   return number;
 }
 
@@ -125,7 +136,7 @@ export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
     wire: BYTES,
     missing: '',
     write(value, to) {
-      if (typeof value !== 'string') throw new Error(`${JSON.stringify(value)} is no text`);
+      if (typeof value !== 'string') throw new Error(`${shown(value)} is no text`);
       to.bytes(UTF8.encode(value));
     },
     read: (from) => TEXT.decode(from.bytes()),
@@ -135,7 +146,7 @@ export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
     missing: '',
     write(value, to) {
       const bytes = typeof value === 'string' ? decodeBase64(value.replaceAll('-', '+').replaceAll('_', '/')) : null;
-      if (bytes === null) throw new Error(`${JSON.stringify(value)} is no base64`);
+      if (bytes === null) throw new Error(`${shown(value)} is no base64`);
       to.bytes(bytes);
     },
     read: (from) => encodeBase64(from.bytes()),

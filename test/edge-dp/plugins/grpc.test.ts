@@ -413,6 +413,14 @@ describe('a message that is not as it should be', () => {
     expect(Object.entries(Object(read).names)).toEqual(Object.entries(value.names));
   });
 
+  it('reads no number longer than any is, and repeats little of what is none', () => {
+    const at = (value: unknown) => codec.encode('Node', { names: { a: value } });
+    expect(codec.decode('Node', at('-12'))).toMatchObject({ names: { a: -12 } });
+    for (const value of ['9'.repeat(100_000), 'x'.repeat(100_000), Array(50_000).fill(1)]) {
+      expect(() => at(value)).toThrow(/^.{1,200} is no whole number$/);
+    }
+  });
+
   it('is not made as deep as a query says', async () => {
     const target = `/v1/nodes?label=x&${'child.'.repeat(30_000)}label=y`;
     const request = fakeRequest({ target });
