@@ -1,5 +1,4 @@
-import { concatBytes } from '../../../shared/bytes.ts';
-import { decodeBase64, encodeBase64 } from '../../http/base64.ts';
+import { encodeBase64 } from '../../http/base64.ts';
 import type { Reply } from '../runtime/reply.ts';
 import { FrameReader, frame, TRAILERS, TrailerSplitter } from './frames.ts';
 
@@ -103,16 +102,43 @@ export function base64Chunks(): Frames {
   });
 }
 
-/** A body of base64, each part of it padded or not; null for what is none. */
+/**
+ * A body of base64, each part of it padded or not; null for what is none. Byte by byte into one list: a client may send millions of
+ * parts.
+ */
 export function decodeBase64Text(body: Uint8Array): Uint8Array | null {
-  const parts: Uint8Array[] = [];
-  for (const part of TEXT.decode(body).match(/[^=]+=*|=+/g) ?? []) {
-    const decoded = decodeBase64(part);
-    if (decoded === null) return null;
-    parts.push(decoded);
+  const bytes = new Uint8Array(Math.floor((body.length * 3) / 4));
+  let length = 0;
+  /** Of the part that is read. */
+  let digits = 0;
+  let pads = 0;
+  let bits = 0;
+  for (const char of body) {
+    if (char === PAD) {
+      pads++;
+      if (digits === 0 || pads > 2) return null;
+      continue;
+    }
+    const digit = DIGITS[char] ?? NO_DIGIT;
+    if (digit === NO_DIGIT) return null;
+    if (pads > 0) {
+      if (digits % 4 === 1) return null;
+      digits = 0;
+      pads = 0;
+    }
+    bits = ((bits << 6) | digit) & 0xffff;
+    digits++;
+    // The second, third and fourth digit of each four complete a byte.
+    if (digits % 4 !== 1) bytes[length++] = bits >> (2 * ((4 - (digits % 4)) % 4));
   }
-  return concatBytes(parts);
+  return digits % 4 === 1 ? null : bytes.subarray(0, length);
 }
+
+const PAD = 0x3d;
+const NO_DIGIT = 255;
+const DIGITS = new Uint8Array(256).fill(NO_DIGIT);
+for (const [value, digit] of [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'].entries())
+  DIGITS[digit.charCodeAt(0)] = value;
 
 function encoded(bytes: Uint8Array): Uint8Array {
   return UTF8.encode(encodeBase64(bytes));

@@ -4,11 +4,12 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { OwnResponse } from '../../../edge-dp/http/messages.ts';
 import { MessageCodec } from '../../../edge-dp/plugins/grpc/codec.ts';
+import { decodeBase64Text } from '../../../edge-dp/plugins/grpc/web-frames.ts';
 import grpcGateway from '../../../edge-dp/plugins/grpc-gateway.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
 import type { ProtoDescriptor } from '../../../shared/grpc/descriptor.ts';
@@ -411,6 +412,27 @@ describe('a message that is not as it should be', () => {
     const value = { names: { ...names, ['__proto__']: 7 } };
     const read = codec.decode('Node', codec.encode('Node', value));
     expect(Object.entries(Object(read).names)).toEqual(Object.entries(value.names));
+  });
+
+  it('is read out of base64 in one go, however many parts it comes in', () => {
+    const read = (text: string) => decodeBase64Text(new TextEncoder().encode(text));
+    const texts = ['', 'aGk=', 'aGk', 'aA==aGk=aGVs', 'aA=', '+/+/'];
+    expect(texts.map((text) => Buffer.from(read(text) ?? [0]).toString('hex'))).toEqual([
+      '',
+      '6869',
+      '6869',
+      '68686968656c',
+      '68',
+      'fbffbf',
+    ]);
+    for (const none of ['=', 'a', 'aA===', 'a=aGk=', 'aG k', 'aG-k', 'é']) expect(read(none), none).toBeNull();
+    const decode = vi.spyOn(globalThis, 'atob');
+    try {
+      expect(read('aA=='.repeat(100_000))).toHaveLength(100_000);
+      expect(decode.mock.calls.length).toBeLessThan(2);
+    } finally {
+      decode.mockRestore();
+    }
   });
 
   it('reads no number longer than any is, and repeats little of what is none', () => {
