@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
@@ -105,6 +106,21 @@ describe.each([
       server.close();
     }
   });
+
+  it.runIf(host === 'node' && process.platform === 'linux')(
+    'has the kernel find out whether a silent client is still there',
+    async () => {
+      const socket = new WebSocket(`${bases.natively}/`);
+      await once(socket, 'open');
+      const hex = (port = 0): string => port.toString(16).toUpperCase().padStart(4, '0');
+      const client = Reflect.get(socket, '_socket') as Socket;
+      // proc(5): local address, remote address, state, queues, and which timer runs; 2 is that of keep-alive.
+      const ends = new RegExp(`:${hex(node.port)} \\S+:${hex(client.localPort)} 01 \\S+ 02:`);
+      const tables = () => ['tcp', 'tcp6'].map((name) => readFileSync(`/proc/net/${name}`, 'latin1')).join('');
+      await expect.poll(tables).toMatch(ends);
+      socket.close();
+    },
+  );
 
   // The same client with and without a gateway between: what holds directly must hold through it.
   const all = [...(host === 'workerd' ? ['directly'] : []), ...ways, 'to a TLS upstream'];

@@ -134,6 +134,9 @@ interface ClientConnection {
   over: boolean;
 }
 
+/** Milliseconds of silence after which the client of a tunnel is asked for a sign of life, as upstreams are. */
+const KEEP_ALIVE = 60_000;
+
 class Http1Listener implements ProxyListener {
   readonly #server: Server;
   readonly #options: ListenerOptions;
@@ -324,6 +327,8 @@ class Http1Listener implements ProxyListener {
     }
     const { facts, idle } = this.#connection(socket);
     idle.end();
+    // Both sides may be silent for as long as they like: it is the kernel that finds out whether the client is still there.
+    socket.setKeepAlive(true, KEEP_ALIVE);
     const response = new ServerResponse(message);
     response.sendDate = false;
     response.shouldKeepAlive = false;
