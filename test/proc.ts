@@ -92,3 +92,11 @@ function entries(folder: string): string[] {
     return [];
   }
 }
+
+/** Whether a connection's end at `local` asks the one at `remote` (ports) for a sign of life when that is silent. False where there is no /proc. */
+export function keepsAlive(local: number, remote: number): boolean {
+  const hex = (port: number): string => port.toString(16).toUpperCase().padStart(4, '0');
+  // proc(5): local address, remote address, state, queues, and which timer runs; 2 is that of keep-alive.
+  const row = new RegExp(`:${hex(local)} \\S+:${hex(remote)} 01 \\S+ 02:`);
+  return ['tcp', 'tcp6'].some((name) => row.test(textOf(`/proc/net/${name}`) ?? ''));
+}

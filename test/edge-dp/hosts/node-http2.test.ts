@@ -6,6 +6,7 @@ import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { keepsAlive } from '../../proc.ts';
 import { within } from '../../within.ts';
 import { id, type ProxyNode, route, service, startProxyNode } from '../proxy/node.ts';
 import { startUpstream, type Upstream } from '../proxy/upstream.ts';
@@ -336,6 +337,9 @@ describe('HTTP/2 from clients', () => {
     expect(headers).toMatchObject({ ':status': 200, 'sec-websocket-protocol': 'chat' });
     expect(headers).not.toHaveProperty('sec-websocket-accept');
     expect(upstream.seen[0]?.all('connection').join().toLowerCase()).toContain('upgrade');
+    // The kernel finds out whether a silent client is still there.
+    if (process.platform === 'linux')
+      await expect.poll(() => keepsAlive(session.socket.remotePort ?? 0, session.socket.localPort ?? 0)).toBe(true);
     socket.write('frames');
     await expect.poll(() => Buffer.concat(parts).toString(), { message: 'nothing came back' }).toBe('frames');
     socket.end();

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -8,6 +7,7 @@ import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
 import { startWorkerdHost } from '../../../edge-dp/hosts/workerd/host.ts';
 import { authority } from '../../cp/pki/authority.ts';
 import { once } from '../../once.ts';
+import { keepsAlive } from '../../proc.ts';
 import { type ProxyNode, route, service, startProxyNode, statuses } from './node.ts';
 import { residentBytes } from './resident.ts';
 
@@ -112,12 +112,8 @@ describe.each([
     async () => {
       const socket = new WebSocket(`${bases.natively}/`);
       await once(socket, 'open');
-      const hex = (port = 0): string => port.toString(16).toUpperCase().padStart(4, '0');
       const client = Reflect.get(socket, '_socket') as Socket;
-      // proc(5): local address, remote address, state, queues, and which timer runs; 2 is that of keep-alive.
-      const ends = new RegExp(`:${hex(node.port)} \\S+:${hex(client.localPort)} 01 \\S+ 02:`);
-      const tables = () => ['tcp', 'tcp6'].map((name) => readFileSync(`/proc/net/${name}`, 'latin1')).join('');
-      await expect.poll(tables).toMatch(ends);
+      await expect.poll(() => keepsAlive(node.port, client.localPort ?? 0)).toBe(true);
       socket.close();
     },
   );

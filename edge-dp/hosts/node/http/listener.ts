@@ -15,6 +15,7 @@ import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions, type TlsPeer } from '../tls/handshakes.ts';
 import { FreshConnections } from './fresh-connections.ts';
+import { KEEP_ALIVE } from './keep-alive.ts';
 import { type Refusal, type RefusalPages, refuse, TOO_LARGE } from './refuse.ts';
 import { http1Request, type NodeRequest, repeatsAuthorization } from './request.ts';
 import { respond, respondUpgrade } from './respond.ts';
@@ -133,9 +134,6 @@ interface ClientConnection {
   /** Nothing more is served: what follows may be no request of this client. */
   over: boolean;
 }
-
-/** Milliseconds of silence after which the client of a tunnel is asked for a sign of life, as upstreams are. */
-const KEEP_ALIVE = 60_000;
 
 class Http1Listener implements ProxyListener {
   readonly #server: Server;

@@ -2,6 +2,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Socket } from 'node:net';
 import type { HttpResponse } from '../../../http/messages.ts';
 import type { Arrival } from '../../../proxy/request-path.ts';
+import { KEEP_ALIVE } from '../http/keep-alive.ts';
 import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
 import { Allowance } from './allowance.ts';
@@ -112,6 +113,8 @@ export class Http2Connection {
     this.#idleSince = now;
     // A client that has closed its side is gone, as for nginx: it can open no window any more.
     socket.allowHalfOpen = false;
+    // Calls and tunnels may be silent for long: it is the kernel that finds out whether the client is still there.
+    socket.setKeepAlive(true, KEEP_ALIVE);
     const session = performServerHandshake(socket, SESSION);
     this.#session = session;
     session.on('stream', (stream, _headers, flags, block) => this.#begin(stream, flags, block));
