@@ -40,6 +40,16 @@ function writeAhead(database: DatabaseSync): void {
   }
 }
 
+/** Does what writes, outside a transaction: what it commits, and whatever was committed there before, is on the disk when it returns. */
+export function durably<T>(database: DatabaseSync, write: () => T): T {
+  database.exec('PRAGMA synchronous = FULL');
+  try {
+    return write();
+  } finally {
+    database.exec('PRAGMA synchronous = NORMAL');
+  }
+}
+
 /** SQLite's primary result codes for what a disk does not do (sqlite3.h). */
 const TROUBLE: Readonly<Record<number, string>> = {
   8: 'READONLY',

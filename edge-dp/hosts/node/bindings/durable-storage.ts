@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { deserialize, serialize } from 'node:v8';
-import { written } from './database.ts';
+import { durably, written } from './database.ts';
 
 /** Makes the tables where they are not there. */
 export function prepareDurableStorage(database: DatabaseSync): void {
@@ -123,20 +123,19 @@ export class DurableStorage {
 
   /** In one transaction, and on the disk before it returns. */
   #durably(write: () => void): void {
-    this.#database.exec('PRAGMA synchronous = FULL');
-    try {
-      written(() => {
-        this.#database.exec('BEGIN IMMEDIATE');
-        write();
-        this.#database.exec('COMMIT');
-      });
-    } catch (error) {
-      // With a full disk SQLite has done it already.
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
-    } finally {
-      this.#database.exec('PRAGMA synchronous = NORMAL');
-    }
+    durably(this.#database, () => {
+      try {
+        written(() => {
+          this.#database.exec('BEGIN IMMEDIATE');
+          write();
+          this.#database.exec('COMMIT');
+        });
+      } catch (error) {
+        // With a full disk SQLite has done it already.
+        if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+        throw error;
+      }
+    });
   }
 }
 

@@ -1,17 +1,25 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { written } from './database.ts';
+import { durably, written } from './database.ts';
 
 /** Keys a listing gives at once, as Workers KV does. */
 const PAGE = 1000;
 
+/**
+ * Written after all that it names (`edge-dp/config/cache.ts`). Once it is, the node takes nothing older, and keeps that through a power
+ * cut: it and what came before it must be on the disk by then. What is written before it need not be, piece by piece.
+ */
+const COMMIT_POINT = 'manifest';
+
 /** The part of Workers KV that the bundle cache uses, over a database that all processes of the node have open. */
 export class SqliteKv {
+  readonly #database: DatabaseSync;
   readonly #read: StatementSync;
   readonly #write: StatementSync;
   readonly #remove: StatementSync;
   readonly #list: StatementSync;
 
   constructor(database: DatabaseSync) {
+    this.#database = database;
     database.exec('CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB NOT NULL)');
     this.#read = database.prepare('SELECT value FROM entry WHERE key = ?');
     this.#write = database.prepare(
@@ -29,7 +37,9 @@ export class SqliteKv {
   }
 
   async put(key: string, value: Uint8Array): Promise<void> {
-    written(() => this.#write.run(key, value));
+    const write = () => written(() => this.#write.run(key, value));
+    if (key === COMMIT_POINT) durably(this.#database, write);
+    else write();
   }
 
   async delete(key: string): Promise<void> {
