@@ -72,3 +72,44 @@ it('gives up an instance that could not read at its beginning what it has kept, 
   fails = false;
   expect(await (await keeper.fetch('http://one/')).text()).toBe('what was kept');
 });
+
+it('rings an alarm that falls due while the one before rings still as soon as that is over, without looking again and again', async () => {
+  const database = new DatabaseSync(':memory:');
+  prepareDurableStorage(database);
+  const turns: PromiseWithResolvers<void>[] = [];
+  class Slow {
+    readonly #storage: DurableStorage;
+
+    constructor({ storage }: { readonly storage: DurableStorage }) {
+      this.#storage = storage;
+    }
+
+    async fetch(): Promise<Response> {
+      await this.#storage.setAlarm(Date.now());
+      return new Response(null);
+    }
+
+    async alarm(): Promise<void> {
+      const turn = Promise.withResolvers<void>();
+      turns.push(turn);
+      await turn.promise;
+    }
+  }
+  const namespace = new DurableNamespace('Slow', Object(Slow), {}, database);
+  namespace.wake();
+  const slow = namespace.get('one');
+  await slow.fetch('http://one/');
+  await vi.advanceTimersByTimeAsync(1);
+  expect(turns).toHaveLength(1);
+  await slow.fetch('http://one/');
+  await vi.advanceTimersByTimeAsync(100);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(turns).toHaveLength(1);
+  turns[0]?.resolve();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(turns).toHaveLength(2);
+  turns[1]?.resolve();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(turns).toHaveLength(2);
+  expect(vi.getTimerCount()).toBe(0);
+});

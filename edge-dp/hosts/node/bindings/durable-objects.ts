@@ -105,6 +105,8 @@ class LivingObject {
   #timer: NodeJS.Timeout | null = null;
   #failures = 0;
   #ringing = false;
+  /** Its alarm fell due while the one before was ringing still. */
+  #late = false;
 
   constructor(make: DurableClass, env: object, database: DatabaseSync, object: string, mayRing: () => boolean) {
     this.#make = make;
@@ -128,6 +130,7 @@ class LivingObject {
   forget(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#late = false;
   }
 
   /**
@@ -163,7 +166,7 @@ class LivingObject {
     this.#timer = null;
     const storage = this.#storage;
     if (this.#ringing) {
-      this.#timer = setTimeout(() => void this.#ring(), 1);
+      this.#late = true;
       return;
     }
     this.#ringing = true;
@@ -180,6 +183,7 @@ class LivingObject {
       if (storage.alarm === null) await storage.setAlarm(Date.now() + pause);
     } finally {
       this.#ringing = false;
+      if (this.#late) this.resume();
     }
   }
 }
