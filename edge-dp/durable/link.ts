@@ -91,8 +91,10 @@ export class Link {
   /** Gives the connection up and tries again after a pause. */
   fail(reason: string): void {
     const socket = this.#socket;
+    const polling = this.#polling;
     this.#socket = null;
     this.#polling = null;
+    polling?.client.close();
     try {
       socket?.close(1000, 'reconnecting');
     } catch {
@@ -113,11 +115,13 @@ export class Link {
     const plane = this.#planes[this.#plane];
     if (plane === undefined) return;
     if (this.#socket !== null) return this.#watch();
+    const polling = this.#polling;
     try {
-      if (this.#polling === null) await this.#connect(plane);
-      else await this.#poll(this.#polling);
+      if (polling === null) await this.#connect(plane);
+      else await this.#poll(polling);
     } catch (error) {
-      this.fail(messageOf(error));
+      // Unless it was given up meanwhile: that has failed already.
+      if (polling === null || polling === this.#polling) this.fail(messageOf(error));
     }
   }
 
@@ -194,7 +198,10 @@ export class Link {
   }
 
   async #poll(polling: { readonly client: Polling; readonly until: number }, wait?: number): Promise<void> {
+    const before = this.#polling;
     const answer = await polling.client.ask(wait);
+    // Given up meanwhile: what is due next has been decided.
+    if (this.#polling !== before) return;
     this.#polling = Date.now() < polling.until ? polling : null;
     if (answer !== null) this.#receive(answer);
     if (since(this.#saidAt) >= HEARTBEAT_INTERVAL) this.send(this.#owner.heartbeat());

@@ -23,6 +23,7 @@ export class Polling {
   /** What shows that it is the sender of the hello who speaks. */
   #session: string | null = null;
   #etag: string | null = null;
+  readonly #end = new AbortController();
 
   constructor(
     plane: ControlPlane,
@@ -54,7 +55,7 @@ export class Polling {
     }
     const response = await this.#plane.fetch(`/v1/manifest?${this.#node}&wait=${wait}`, {
       headers: { ...this.#sessionHeader(), ...(this.#etag === null ? {} : { 'if-none-match': this.#etag }) },
-      signal: AbortSignal.timeout(wait * 1000 + ANSWER_TIMEOUT),
+      signal: AbortSignal.any([this.#end.signal, AbortSignal.timeout(wait * 1000 + ANSWER_TIMEOUT)]),
     });
     if (response.status === 304) return null;
     if (response.status !== 200 && response.status !== 409) {
@@ -64,6 +65,11 @@ export class Polling {
     // A message other than the manifest has none, and leaves the manifest as it was.
     this.#etag = response.headers.get('etag') ?? this.#etag;
     return text;
+  }
+
+  /** Nobody waits for the answer any more. */
+  close(): void {
+    this.#end.abort(new Error('polling was given up'));
   }
 
   /** Null from a control plane of a version that asks for no proof. */

@@ -150,3 +150,50 @@ test('leaves no connection open over which it cannot say who it is', async () =>
   expect(sockets.filter(({ open }) => open)).toEqual([]);
   expect(log[0]).toContain('the disk is away');
 });
+
+test.each([
+  ['is broken off', true],
+  ['changes nothing any more where it is answered all the same', false],
+])('a question that is open when polling is given up %s', async (_, breaks) => {
+  vi.useRealTimers();
+  const answers: (() => void)[] = [];
+  let accepts = true;
+  const plane = {
+    async fetch(path: string, { signal }: RequestInit = {}): Promise<Response> {
+      if (path.startsWith('/v1/link')) throw new Error('upgrades do not get through');
+      if (path.startsWith('/v1/challenge')) return new Response(null, { status: 404 });
+      if (path.startsWith('/v1/status')) return new Response(null, { status: accepts ? 204 : 503 });
+      if (!path.endsWith('wait=0')) {
+        await new Promise<void>((resolve, reject) => {
+          answers.push(resolve);
+          if (breaks) signal?.addEventListener('abort', () => reject(new Error('broken off')));
+        });
+      }
+      return new Response(null, { status: 304 });
+    },
+  };
+  const wakes: number[] = [];
+  const owner: LinkOwner = {
+    nodeId: '00000000-0000-4000-8000-000000000000',
+    greeting: async () => [],
+    heartbeat: () => ({ type: 'heartbeat', serial: null, config_hash: null }),
+    receive: () => undefined,
+    wakeIn: (milliseconds) => void wakes.push(milliseconds),
+    log: () => undefined,
+  };
+  const link = new Link([plane], owner, 0);
+  for (let tick = 0; tick < 3; tick++) await link.tick();
+  expect(link.connected).toBe(true);
+  const { failures } = link;
+  const asking = link.tick();
+  await expect.poll(() => answers.length).toBe(1);
+  accepts = false;
+  link.send(owner.heartbeat());
+  await expect.poll(() => link.connected).toBe(false);
+  const given = wakes.length;
+  if (!breaks) answers[0]?.();
+  await asking;
+  expect(link.connected).toBe(false);
+  expect(link.failures).toBe(failures + 1);
+  expect(wakes).toHaveLength(given);
+});
