@@ -187,8 +187,7 @@ export class CurrentConfig {
 
   /** Makes `next` what requests see, unless something newer has come meanwhile: then it is abandoned. */
   replace(next: Held): void {
-    const verified = this.#held?.verified ?? null;
-    if (verified !== null && !supersedes(next.verified, verified)) this.abandon(next);
+    if (this.#held !== null && !supersedes(next, this.#held)) this.abandon(next);
     else this.#hold(next);
   }
 
@@ -260,9 +259,13 @@ async function renewed(vaults: VaultResolution, config: Compiled): Promise<Compi
   return { path: changes.size === 0 ? path : path.update(changes), tables, referring, lazy };
 }
 
-/** Newer; or in the place of what a key has signed that was revoked since, wherever that one let serials go. */
-function supersedes(next: VerifiedManifest | null, held: VerifiedManifest): boolean {
-  if (next === null) return false;
+/**
+ * Newer; or in the place of what a key has signed that was revoked since, wherever that one let serials go. What no control plane signed
+ * is of a start, and there may be two at once: one that found something takes the place of one that found nothing, and of no other.
+ */
+function supersedes({ live, verified: next }: Held, { live: before, verified: held }: Held): boolean {
+  if (next === null) return before.source === 'empty' && live.source !== 'empty';
+  if (held === null) return true;
   return next.content.serial >= held.content.serial || isSignedBy(held.manifest, next.revoked);
 }
 

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
 import { bundleCache } from '../../../../edge-dp/config/cache.ts';
 import { CurrentConfig } from '../../../../edge-dp/config/current.ts';
+import { startSequence } from '../../../../edge-dp/config/start.ts';
 import type { VerifiedManifest } from '../../../../edge-dp/config/trust.ts';
 import { adopt } from '../../../../edge-dp/durable/adoption.ts';
 import { BundleStore } from '../../../../edge-dp/durable/bundle-store.ts';
@@ -187,5 +188,46 @@ describe('a config that is adopted', () => {
     await next.restore(null);
     const known = { highestSerial: 7, group: 'other' };
     expect([standing.membership, next.membership]).toMatchObject([known, known]);
+  });
+
+  test('that another start found stays when the first start, slower than requests wait for, finds nothing', async () => {
+    const { manifest, objects } = await signedConfig(1, 'declared');
+    const payload = String(manifest.split('.')[1]).replaceAll('-', '+').replaceAll('_', '/');
+    const slow = Promise.withResolvers<void>();
+    let reads = 0;
+    const box: Env = {
+      ...env,
+      SETTINGS: { ...env.SETTINGS, controlPlanes: 1, cacheMode: 'unencrypted' },
+      KV: Object({
+        async get() {
+          reads += 1;
+          if (reads > 2) return null;
+          await slow.promise;
+          throw new Error('it does not answer');
+        },
+      }),
+      NODE: Object({
+        async fetch(url: string) {
+          if (!url.startsWith('http://node/news')) return new Response(null, { status: 204 });
+          return Response.json({ cluster: null, highestSerial: null, statements: [], newest: null });
+        },
+      }),
+      DECLARATIVE: Object({
+        async fetch(url: string) {
+          if (url.endsWith('/manifest')) return new Response(atob(payload));
+          return new Response(Uint8Array.from(atob(objects[url.slice(-64)] ?? ''), (byte) => byte.charCodeAt(0)));
+        },
+      }),
+    };
+    const first = startSequence(box, current, () => undefined);
+    const second = await startSequence(box, current, () => undefined);
+    expect(second.live.source).toBe('declarative');
+    slow.resolve();
+    expect((await first).live).toBe(second.live);
+    expect(current.held?.live).toBe(second.live);
+    // What was found takes the place of nothing.
+    current.replace(current.lost(box));
+    expect(current.held?.live).toBe(second.live);
+    expect(open.size).toBe(1);
   });
 });
