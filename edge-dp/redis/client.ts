@@ -19,12 +19,16 @@ export interface RedisServer {
 /** Milliseconds for which a server that could not be reached is not tried again: nobody waits for it meanwhile. */
 const PAUSE = 1_000;
 
+/** Milliseconds an unused connection is kept: the settings that named its server may be no one's any more. */
+const IDLE = 60_000;
+
 /** One server, over one connection that is made when it is needed, and anew once it is broken. */
 export class RedisClient {
   readonly #server: RedisServer;
   readonly #connect: Services['connect'];
   #connection: RedisConnection | null = null;
   #connectedAt = Number.NEGATIVE_INFINITY;
+  #usedAt = Number.NEGATIVE_INFINITY;
   #connecting: Promise<RedisConnection> | null = null;
   /** The last attempt's failure. */
   #failed: { readonly error: unknown; readonly at: number } | null = null;
@@ -38,6 +42,7 @@ export class RedisClient {
   async send(words: readonly string[]): Promise<Exclude<Reply, RedisError>> {
     try {
       const connection = await this.#connected();
+      this.#usedAt = Date.now();
       return await connection.send(words).catch((error: unknown) => this.#refused(connection, error));
     } catch (error) {
       // What failed to connect says where.
@@ -68,12 +73,24 @@ export class RedisClient {
     try {
       this.#connection = await this.#open();
       this.#connectedAt = Date.now();
+      this.#usedAt = this.#connectedAt;
+      this.#closeWhenIdle(this.#connection, IDLE);
       this.#failed = null;
       return this.#connection;
     } catch (error) {
       this.#failed = { error, at: Date.now() };
       throw error;
     }
+  }
+
+  /** One timer for all that uses it. */
+  #closeWhenIdle(connection: RedisConnection, pause: number): void {
+    setTimeout(() => {
+      if (!connection.usable) return;
+      const unused = Math.abs(Date.now() - this.#usedAt);
+      if (unused >= IDLE) connection.retire();
+      else this.#closeWhenIdle(connection, IDLE - unused);
+    }, pause);
   }
 
   async #open(): Promise<RedisConnection> {

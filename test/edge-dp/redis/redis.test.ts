@@ -119,6 +119,27 @@ describe('counting in Redis', () => {
     expect(redis.connections).toBe(1);
   });
 
+  it('lets go of a connection that nobody has used for a minute, and opens another for who does', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+    const client = new RedisClient(server, connectPlain);
+    const asked = async () => (await takeInRedis(client, [window(100)], 1)).counted;
+    try {
+      expect(await asked()).toBe(true);
+      vi.advanceTimersByTime(50_000);
+      expect(await asked()).toBe(true);
+      vi.advanceTimersByTime(50_000);
+      expect(await asked()).toBe(true);
+      expect(redis.connections).toBe(1);
+      vi.advanceTimersByTime(60_000);
+      await expect.poll(() => redis.connections).toBe(0);
+      expect(vi.getTimerCount()).toBe(0);
+      expect(await asked()).toBe(true);
+      expect(redis.connections).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('finds the server that has taken the place of another, which answers still', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const other = await startRedisServer();
