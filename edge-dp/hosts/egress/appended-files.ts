@@ -1,14 +1,18 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../../shared/thrown.ts';
 import { EgressError } from './failure.ts';
 
 /** Files kept open; the one written longest ago is closed for another. */
 const MOST_OPEN = 256;
-/** A pipe that nobody reads is an error, not a wait without end. */
+/** A pipe that nobody has open is an error, not a wait without end. */
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 const MODE = 0o644;
+/** Milliseconds for which a full pipe is tried again without its reader taking anything, and between two tries. */
+const PATIENCE = 5_000;
+const AGAIN = 5;
 
 /** Files that plugins add to. One write is never in the middle of another. */
 export class AppendedFiles {
@@ -39,7 +43,7 @@ export class AppendedFiles {
     try {
       if (reopen) await this.#close(path);
       const file = await this.#opened(path);
-      await file.appendFile(bytes);
+      await appendWhole(file, bytes);
       if (reopen) await this.#close(path);
     } catch (error) {
       await this.#close(path).catch(() => {});
@@ -64,4 +68,23 @@ export class AppendedFiles {
     this.#open.delete(path);
     await file?.close();
   }
+}
+
+/** A pipe, such as `/dev/stdout` may be, takes what it has room for; the rest goes once its reader has taken some. */
+async function appendWhole(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  let since = performance.now();
+  for (let at = 0; at < bytes.byteLength; ) {
+    try {
+      const { bytesWritten } = await file.write(bytes, at);
+      at += bytesWritten;
+      since = performance.now();
+    } catch (error) {
+      if (!isFull(error) || performance.now() - since > PATIENCE) throw error;
+      await sleep(AGAIN);
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EAGAIN';
 }

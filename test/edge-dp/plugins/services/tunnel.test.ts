@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
@@ -218,6 +219,24 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
     expect(await run({ ...sent, packets: ['x'.repeat(65_508)] })).toMatchObject({ code: 'protocol' });
     expect(await run({ ...sent, host: 'nowhere.invalid' })).toMatchObject({ code: 'dns' });
     socket.close();
+  });
+
+  it('appends texts whole to a pipe that takes less at once, as its reader takes them', async () => {
+    const path = join(folder, `${host} pipe`);
+    execFileSync('mkfifo', [path]);
+    const reader = createReadStream(path);
+    let read = '';
+    reader.setEncoding('utf8').on('data', (part) => {
+      read += part;
+      // What it has not taken yet fills the pipe.
+      reader.pause();
+      setTimeout(() => reader.resume(), 1);
+    });
+    const texts = ['a', 'b', 'c'].map((letter) => `${letter.repeat(300_000)}\n`);
+    expect(await run({ does: 'append', path, reopen: false, texts })).toBeNull();
+    await expect.poll(() => read.length).toBe(3 * 300_001);
+    expect(read.split('\n').toSorted().join('\n')).toBe(`\n${texts.map((text) => text.trim()).join('\n')}`);
+    reader.destroy();
   });
 
   it('appends whole texts to files, and to the file of that name now where it is to', async () => {
