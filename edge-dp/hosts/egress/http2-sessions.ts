@@ -19,6 +19,10 @@ export interface Http2Lease {
   readonly session: ClientHttp2Session;
   /** The connection had served others, and nothing came on it since this stream began. */
   readonly unheard: () => boolean;
+  /** Bytes that have come on the connection. */
+  readonly heard: () => number;
+  /** Nobody is to begin another stream on the connection; those there are go on. */
+  readonly giveUp: () => void;
   /** The stream is over. */
   readonly end: () => void;
 }
@@ -61,6 +65,8 @@ class Http2Upstream {
     return {
       session: this.#session,
       unheard: () => reused && this.#socket.bytesRead === read,
+      heard: () => this.#socket.bytesRead,
+      giveUp: () => this.close(),
       end: () => {
         this.#open -= 1;
       },

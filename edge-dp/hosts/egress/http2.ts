@@ -61,6 +61,8 @@ function streamBack(
   let over = false;
   /** Nobody has room for more of the answer. */
   let paused = false;
+  /** Of all streams of the connection, when this one last had something. */
+  let heard = lease.heard();
   const fail = (error: EgressError): void => {
     if (over) return;
     over = true;
@@ -81,8 +83,11 @@ function streamBack(
     if (paused) return;
     fail(readTimeout(where));
     stream.close(constants.NGHTTP2_CANCEL);
+    // Its other side may be gone without a word: whoever came next would wait as long for nothing.
+    if (lease.heard() === heard) lease.giveUp();
   });
   stream.on('response', (headers, flags, raw: RawHeaders = []) => {
+    heard = lease.heard();
     const fields = raw.length > 0 ? raw : Object.entries(headers).flatMap(([name, value]) => [name, String(value)]);
     try {
       begun = true;
@@ -102,6 +107,7 @@ function streamBack(
     trailers = raw;
   });
   stream.on('data', (chunk: Buffer) => {
+    heard = lease.heard();
     if (over || sink.data(chunk)) return;
     paused = true;
     stream.pause();

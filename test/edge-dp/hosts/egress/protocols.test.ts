@@ -7,7 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer as createTcpServer, type Socket } from 'node:net';
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import {
@@ -80,6 +80,34 @@ describe('HTTP/2', () => {
     const gone = await egress.freePort();
     expect((await egress.send(target(gone, { version: '2' }))).failure).toMatchObject({ code: 'connection_refused' });
   });
+  test('a connection whose other side is gone without a word has no second request to fail', async () => {
+    const port = await egress.serve(
+      createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true })),
+    );
+    const between: Socket[] = [];
+    const silent = await egress.serve(
+      createTcpServer((socket) => {
+        between.push(socket);
+        const upstream = connectTcp(port, '127.0.0.1');
+        for (const [one, other] of [
+          [socket, upstream],
+          [upstream, socket],
+        ] as const)
+          one.on('error', () => other.destroy()).pipe(other);
+      }),
+    );
+    const to = { ...target(silent, { timeouts: { connect: 5_000, read: 300, write: 5_000 } }), version: '2' as const };
+    expect((await egress.send(to)).status).toBe(204);
+    expect((await egress.send(to)).status).toBe(204);
+    expect(between).toHaveLength(1);
+    // As behind a machine that was switched off: what is sent is taken by nobody.
+    between[0]?.unpipe().pause();
+    const late = await egress.send(to);
+    expect(late.status).toBe(504);
+    expect((await egress.send(to)).status).toBe(204);
+    expect(between).toHaveLength(2);
+  });
+
   test('a status that is none is a failure, and stops nothing else', async () => {
     const port = await egress.serve(createTcpServer(answerStatus('099')));
     const pid = egress.pid();
