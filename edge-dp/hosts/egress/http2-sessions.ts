@@ -14,6 +14,9 @@ const OPTIONS = {
   settings: { enablePush: false, maxHeaderListSize: 128 << 10 },
 } as const;
 
+/** Milliseconds without a byte in which clients leave unanswered, after which a connection has no more streams begun on it. */
+const PATIENCE = 2_000;
+
 /** A place for one stream on a connection. */
 export interface Http2Lease {
   readonly session: ClientHttp2Session;
@@ -23,6 +26,8 @@ export interface Http2Lease {
   readonly heard: () => number;
   /** Nobody is to begin another stream on the connection; those there are go on. */
   readonly giveUp: () => void;
+  /** The stream is left with nothing heard since it began: gives the connection up if that goes on. */
+  readonly doubt: () => void;
   /** The stream is over. */
   readonly end: () => void;
 }
@@ -37,6 +42,8 @@ class Http2Upstream {
   #most = UNTOLD;
   /** Nothing new is sent on it. */
   #leaving = false;
+  /** Somebody left without an answer: what had come by then, and when. */
+  #silent: { readonly bytesRead: number; readonly since: number } | null = null;
 
   constructor(socket: Socket, endpoint: Endpoint) {
     this.#socket = socket;
@@ -67,10 +74,19 @@ class Http2Upstream {
       unheard: () => reused && this.#socket.bytesRead === read,
       heard: () => this.#socket.bytesRead,
       giveUp: () => this.close(),
+      doubt: () => this.#doubt(),
       end: () => {
         this.#open -= 1;
       },
     };
+  }
+
+  /** No PING asks it: servers of gRPC end a connection, with all that is on it, upon a few of them. */
+  #doubt(): void {
+    const { bytesRead } = this.#socket;
+    const now = performance.now();
+    if (this.#silent?.bytesRead !== bytesRead) this.#silent = { bytesRead, since: now };
+    else if (now - this.#silent.since >= PATIENCE) this.close();
   }
 
   leave(): void {

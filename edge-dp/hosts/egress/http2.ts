@@ -76,6 +76,8 @@ function streamBack(
   sink.onAbandoned(() => {
     over = true;
     stream.close(constants.NGHTTP2_CANCEL);
+    // Clients with less patience than the route's would never find out.
+    if (lease.heard() === heard) lease.doubt();
   });
   stream.setTimeout(timeouts.read);
   stream.on('timeout', () => {

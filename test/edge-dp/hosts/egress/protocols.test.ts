@@ -10,6 +10,7 @@ import { createServer as createHttpsServer } from 'node:https';
 import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { Http2 } from '../../../../edge-dp/hosts/egress/http2.ts';
 import {
   decodeFailure,
   EGRESS_ERROR,
@@ -19,6 +20,7 @@ import {
 } from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
 import { until } from '../../../until.ts';
+import { within } from '../../../within.ts';
 import { EgressNode, target } from './egress-node.ts';
 
 let egress: EgressNode;
@@ -80,23 +82,10 @@ describe('HTTP/2', () => {
     const gone = await egress.freePort();
     expect((await egress.send(target(gone, { version: '2' }))).failure).toMatchObject({ code: 'connection_refused' });
   });
+
   test('a connection whose other side is gone without a word has no second request to fail', async () => {
-    const port = await egress.serve(
-      createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true })),
-    );
-    const between: Socket[] = [];
-    const silent = await egress.serve(
-      createTcpServer((socket) => {
-        between.push(socket);
-        const upstream = connectTcp(port, '127.0.0.1');
-        for (const [one, other] of [
-          [socket, upstream],
-          [upstream, socket],
-        ] as const)
-          one.on('error', () => other.destroy()).pipe(other);
-      }),
-    );
-    const to = { ...target(silent, { timeouts: { connect: 5_000, read: 300, write: 5_000 } }), version: '2' as const };
+    const { port, between } = await behindAnother();
+    const to = { ...target(port, { timeouts: { connect: 5_000, read: 300, write: 5_000 } }), version: '2' as const };
     expect((await egress.send(to)).status).toBe(204);
     expect((await egress.send(to)).status).toBe(204);
     expect(between).toHaveLength(1);
@@ -108,6 +97,50 @@ describe('HTTP/2', () => {
     expect(between).toHaveLength(2);
   });
 
+  test('a connection that is silent is given up, too, when all lose their patience before the route does', async () => {
+    const { port, between } = await behindAnother();
+    const http2 = new Http2();
+    const timeouts = { connect: 5_000, read: 60_000, write: 60_000 };
+    const call = {
+      scheme: 'http',
+      method: 'GET',
+      authority: 'one',
+      path: '/',
+      headers: [],
+      body: null,
+      trailers: null,
+    } as const;
+    const endpoint = { host: '127.0.0.1', port, tls: null, protocol: 'h2', connectTimeout: 5_000 } as const;
+    const send = async (patience: number): Promise<number | null> => {
+      const { promise, resolve } = Promise.withResolvers<number | null>();
+      let abandon = (): void => undefined;
+      await http2.send({ ...call, timeouts }, endpoint, {
+        begin: (status) => resolve(status),
+        data: () => true,
+        onDrain: () => undefined,
+        end: () => undefined,
+        fail: () => resolve(null),
+        onAbandoned: (listener) => {
+          abandon = listener;
+        },
+      });
+      const answer = await within(promise, 'an answer', patience).catch(() => null);
+      if (answer === null) abandon();
+      return answer;
+    };
+    expect(await send(5_000)).toBe(204);
+    // One that is there is kept, however short somebody's patience was.
+    between[0]?.pause();
+    expect(await send(50)).toBeNull();
+    between[0]?.resume();
+    expect(await send(5_000)).toBe(204);
+    expect(between).toHaveLength(1);
+    between[0]?.unpipe().pause();
+    await expect.poll(() => send(50), { timeout: 20_000 }).toBe(204);
+    expect(between).toHaveLength(2);
+    http2.close();
+  });
+
   test('a status that is none is a failure, and stops nothing else', async () => {
     const port = await egress.serve(createTcpServer(answerStatus('099')));
     const pid = egress.pid();
@@ -116,6 +149,26 @@ describe('HTTP/2', () => {
     expect(egress.pid()).toBe(pid);
   });
 });
+
+/** An HTTP/2 upstream behind a machine between, whose connections may be made silent. */
+async function behindAnother(): Promise<{ readonly port: number; readonly between: readonly Socket[] }> {
+  const upstreamPort = await egress.serve(
+    createHttp2Server().on('stream', (stream) => stream.respond({ ':status': 204 }, { endStream: true })),
+  );
+  const between: Socket[] = [];
+  const port = await egress.serve(
+    createTcpServer((socket) => {
+      between.push(socket);
+      const upstream = connectTcp(upstreamPort, '127.0.0.1');
+      for (const [one, other] of [
+        [socket, upstream],
+        [upstream, socket],
+      ] as const)
+        one.on('error', () => other.destroy()).pipe(other);
+    }),
+  );
+  return { port, between };
+}
 
 /** An HTTP/2 server by hand (RFC 9113, RFC 7541): answers each stream with a status that no library would write. */
 function answerStatus(status: string): (socket: Socket) => void {
