@@ -69,6 +69,8 @@ export class TelemetryKeeper {
   readonly #waiting: Waiting[] = [];
   #due: number | null = null;
   #sending = false;
+  /** It may have been taken already. */
+  #onItsWay: Waiting | null = null;
   #failures = 0;
   #complaint = '';
   #told = 0;
@@ -205,12 +207,16 @@ export class TelemetryKeeper {
     this.#makeRoom();
   }
 
-  /** The newest is several times as large until it is packed, which is no reason to drop others; two at once are. */
+  /**
+   * The newest is several times as large until it is packed, which is no reason to drop others; two at once are. The one that is being sent
+   * stays: it would be told as lost, and counted all the same.
+   */
   #makeRoom(): void {
     const newest = this.#waiting.at(-1);
     let bytes = this.#bytes - (newest?.isPacked === false ? newest.bytes.length : 0);
-    while (bytes > MOST_WAITING && this.#waiting.length > 1) {
-      const oldest = this.#waiting.shift();
+    const first = this.#waiting[0] === this.#onItsWay ? 1 : 0;
+    while (bytes > MOST_WAITING && this.#waiting.length > first + 1) {
+      const [oldest] = this.#waiting.splice(first, 1);
       if (oldest === undefined) return;
       bytes -= oldest.bytes.length;
       this.#lose(oldest.requests);
@@ -229,10 +235,10 @@ export class TelemetryKeeper {
   async #sendAll(): Promise<void> {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       try {
+        this.#onItsWay = first;
         await first.packed;
         const refusal = await this.#options.sender.send(first.bytes);
-        // It may have been dropped meanwhile.
-        if (this.#waiting[0] === first) this.#waiting.shift();
+        this.#waiting.shift();
         if (refusal === null) this.#told += first.requests;
         else {
           this.#lose(first.requests);
@@ -252,6 +258,8 @@ export class TelemetryKeeper {
         }
         this.#complaint = reason;
         return;
+      } finally {
+        this.#onItsWay = null;
       }
     }
   }

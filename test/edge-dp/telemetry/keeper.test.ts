@@ -108,3 +108,24 @@ test('what a control plane refuses for good is dropped and told, and does not ke
   expect(standing()).toMatchObject({ waiting: 0, told: 2, dropped: 2 });
   expect(log).toEqual([expect.stringContaining('does not take what this node counted: expected the metrics')]);
 });
+
+test('what is taken at last, after memory was full while it was being sent, was not lost as well', async () => {
+  const answer = Promise.withResolvers<null>();
+  const { made, standing, packed } = keeper(() => answer.promise);
+  let now = 1_000_000;
+  let counted = 0;
+  const sending: Promise<void>[] = [];
+  for (let interval = 0; interval < INTERVALS; interval++) {
+    made.answer({ does: 'add', samples: samples(2_500) }, now);
+    counted += 2_500;
+    now += 5_000;
+    sending.push(made.alarm(now));
+    await packed();
+  }
+  expect(standing().dropped).toBeGreaterThan(0);
+  answer.resolve(null);
+  await Promise.all(sending);
+  const { told, dropped, waiting } = standing();
+  expect(waiting).toBe(0);
+  expect(told + dropped).toBe(counted);
+});
