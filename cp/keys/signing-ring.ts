@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { PublicKeyJwk } from '../../shared/bundle/format.ts';
 import { type KeyStatement, readStatement, signStatement, without } from '../../shared/bundle/key-statement.ts';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
@@ -6,6 +7,7 @@ import type { Log } from '../instance/log.ts';
 import { PkiError } from '../pki/error.ts';
 import type { PublisherKeys } from '../publisher/publisher.ts';
 import type { SigningKeyLog, StatementRow } from '../store/store.ts';
+import { DatabaseUnavailable } from '../store/unavailable.ts';
 import { fileOfKey, findKeyFile, type KeyFile, keepKeyFile, parseKeyFile, readKeyFile } from './key-file.ts';
 import { seal, unseal } from './sealing.ts';
 
@@ -154,7 +156,11 @@ export class SigningRing {
       }
       const sealed = byHand ? null : seal(privateFile, publicKey.kid, by);
       this.#held.set(publicKey.kid, next);
-      await this.#say({ signing: publicKey.kid, keys: [...this.#trusted, publicKey] }, by, sealed);
+      await this.#say({ signing: publicKey.kid, keys: [...this.#trusted, publicKey] }, by, sealed, () => {
+        // A private key that nobody trusts is of no use, and looks like one that is.
+        this.#held.delete(publicKey.kid);
+        rmSync(file, { force: true });
+      });
       return { kid: publicKey.kid, file };
     });
   }
@@ -264,10 +270,12 @@ export class SigningRing {
     return file;
   }
 
+  /** `undo` is called where it is certain that nothing was changed. */
   async #say(
     change: Partial<Pick<KeyStatement, 'signing' | 'keys' | 'revoked'>>,
     by: KeyFile,
     sealed: StatementRow['sealed'],
+    undo: () => void = () => {},
   ): Promise<void> {
     const now = Math.floor(Date.now() / 1000);
     const statement: KeyStatement = {
@@ -282,7 +290,12 @@ export class SigningRing {
       ...change,
     };
     const row = { number: statement.number, statement: await signStatement(statement, by.key), sealed };
-    if (!(await this.#options.store.append(row, this.#last?.number ?? null))) {
+    const isKept = await this.#options.store.append(row, this.#last?.number ?? null).catch((error: unknown) => {
+      if (error instanceof DatabaseUnavailable && !error.uncertain) undo();
+      throw error;
+    });
+    if (!isKept) {
+      undo();
       throw new KeyRefusal(409, 'another control plane changed the signing keys just now: look at them, and try again');
     }
     await this.#follow();

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
@@ -6,6 +6,7 @@ import { clusterView } from '../../../cp/cluster/view.ts';
 import { createLog } from '../../../cp/instance/log.ts';
 import { SigningRing } from '../../../cp/keys/signing-ring.ts';
 import { openStore } from '../../../cp/store/open.ts';
+import { DatabaseUnavailable } from '../../../cp/store/unavailable.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
@@ -177,6 +178,20 @@ test('of two changes of the signing keys that are made at once one is refused, a
   };
   clock.mockReturnValue(now + 5_000);
   await expect(other.rotate(false)).rejects.toThrow('another control plane changed the signing keys just now');
+  // Nor does the new key stay, which nobody trusts.
+  const files = () => readdir(join(folder, 'other'));
+  expect(await files()).toEqual(['bundle-signing.key']);
+  meanwhile = async () => {
+    throw new DatabaseUnavailable('it only reads');
+  };
+  await expect(other.rotate(false)).rejects.toThrow('it only reads');
+  expect(await files()).toEqual(['bundle-signing.key']);
+  // What may have been written all the same may be all there is of the key.
+  meanwhile = async () => {
+    throw new DatabaseUnavailable('it was shut down', { uncertain: true });
+  };
+  await expect(other.rotate(false)).rejects.toThrow('it was shut down');
+  expect(await files()).toHaveLength(2);
   await other.follow();
   for (const ring of [one, other]) {
     expect(ring.list().find(({ kid }) => kid === spare.publicKey.kid)?.state).toBe('revoked');
