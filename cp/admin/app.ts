@@ -64,6 +64,10 @@ export function createAdminApi(options: AdminOptions): Hono<{ Bindings: Arrival 
       params: c.req.param(),
       query,
       header: (name) => c.req.header(name),
+      // Asked for where it is wanted: the server makes it then.
+      get signal() {
+        return c.req.raw.signal;
+      },
       body,
       workspace,
       luaPlugins: options.store.luaPlugins,

@@ -32,6 +32,8 @@ export interface Call {
   readonly query: Query;
   /** A header of the request; undefined: it has none of that name. */
   readonly header: (name: string) => string | undefined;
+  /** Aborted when the client has gone before its answer was written. */
+  readonly signal: AbortSignal;
   readonly body: Body;
   readonly workspace: Workspace;
   readonly luaPlugins: LuaPlugins;

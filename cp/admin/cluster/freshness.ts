@@ -69,7 +69,7 @@ export function waitRoutes(cluster: ClusterView | null, changes: Pick<ChangeFeed
         if (asked.group !== null && !cluster.groups().includes(asked.group)) {
           throw new Refusal(message(400, `group: there is no group '${asked.group}'`));
         }
-        return wait(cluster, asked);
+        return wait(cluster, asked, call.signal);
       },
     },
   });
@@ -104,20 +104,22 @@ function read(query: Query): Omit<Asked, 'serial'> {
   return { timeout, group: query.get('group') ?? null, nodes: nodes.filter((name) => name !== '') };
 }
 
-async function wait(cluster: ClusterView, asked: Asked): Promise<Reply> {
+/** `gone`: nobody waits any more, and the database is not to be asked for them. */
+async function wait(cluster: ClusterView, asked: Asked, gone: AbortSignal): Promise<Reply> {
   const deadline = performance.now() + asked.timeout * 1000;
   for (let pause = PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
     const chosen = chosenOf(await cluster.serials(), asked);
     const late = chosen.filter((node) => !serves(node, asked.serial));
     const nodes = chosen.map(({ id, hostname, serial }) => ({ id, hostname, serial }));
     if (late.length === 0 && chosen.length > 0) return ok({ serial: asked.serial, nodes });
-    if (performance.now() >= deadline) {
+    if (performance.now() >= deadline || gone.aborted) {
       const why = chosen.length === 0 ? nobody(asked) : late.slice(0, MOST_NAMED).map(lateness).join('; ');
       const more = late.length > MOST_NAMED ? `; and ${late.length - MOST_NAMED} more` : '';
       const text = `serial ${asked.serial} is not served after ${asked.timeout} s: ${why}${more}`;
       return { status: 504, body: { message: text, serial: asked.serial, nodes } };
     }
-    await sleep(Math.min(pause, Math.max(0, deadline - performance.now())));
+    const left = Math.max(0, deadline - performance.now());
+    await sleep(Math.min(pause, left), null, { signal: gone }).catch(() => undefined);
   }
 }
 

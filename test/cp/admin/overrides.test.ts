@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type {
   ClusterView,
   CopyPurge,
@@ -47,7 +47,7 @@ describe('what the Admin API does differently for single entities', () => {
   const purges: CopyPurge[] = [];
   let served: ServedSerial[] = [];
   let copies: ClusterView['copy'] = async () => ({ outcome: 'none' });
-  const cluster: ClusterView = {
+  const cluster: { -readonly [name in keyof ClusterView]: ClusterView[name] } = {
     dataPlanes: async ({ offset }) =>
       offset === undefined ? { rows: [dataPlane], offset: 'next' } : { rows: [{ ...dataPlane, id: 'b' }] },
     dataPlane: async (id) => (id === dataPlane.id ? dataPlane : null),
@@ -123,6 +123,28 @@ describe('what the Admin API does differently for single entities', () => {
     served = [];
     expect((await wait('?timeout=0')).body.message).toContain('no data plane is connected');
     for (const path of ['/x', '/-1', '?timeout=a', '?timeout=301']) expect((await wait(path)).status).toBe(400);
+  });
+
+  it('asks nothing any more for a client that waited and has gone', async () => {
+    let asked = 0;
+    const { serials } = cluster;
+    cluster.serials = async () => {
+      asked++;
+      return [];
+    };
+    onTestFinished(() => void Object.assign(cluster, { serials }));
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const waiting = fetch(`${admin.url}/wait?timeout=300`, { signal }).catch(() => undefined);
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(1), 10_000);
+    leaving.abort();
+    await waiting;
+    // Longer than the longest pause between two looks.
+    await vi.waitFor(async () => {
+      const before = asked;
+      await new Promise((later) => setTimeout(later, 1_500));
+      expect(asked).toBe(before);
+    }, 10_000);
   });
 
   it('says that there is no data plane to ask where a request would go', async () => {
