@@ -17,7 +17,7 @@ const MOST_SHOWN = 16 << 10;
  * Starts an instance of its own session, in the background, its output going to `holdfast.log` in the prefix. Resolves once it serves;
  * throws with the end of that log where it ends instead.
  */
-export async function startDetached(invocation: Invocation): Promise<void> {
+export async function startDetached(invocation: Invocation, patience = PATIENCE): Promise<void> {
   // All that is wrong with the settings is said here rather than in the log.
   const prefix = resolve(settingsFor(invocation).settings.prefix);
   const running = findInstance(prefix);
@@ -39,12 +39,13 @@ export async function startDetached(invocation: Invocation): Promise<void> {
     const [error] = await once(child, 'error');
     throw new CommandError(`the system does not let another process start: ${messageOf(error)}`);
   }
-  const instance = await ready(prefix, pid, () => child.exitCode ?? child.signalCode);
+  // Also where it does not say that it serves, and runs on: this command ends.
+  child.unref();
+  const instance = await ready(prefix, pid, patience, () => child.exitCode ?? child.signalCode);
   if (instance === null) {
     const said = endOf(path, before).trimEnd().split('\n').slice(-20).join('\n');
     throw new CommandError(`it ended instead of starting; from ${path}:\n${said}`);
   }
-  child.unref();
   const addresses = [
     instance.admin && `Admin API ${instance.admin}`,
     instance.status && `Status API ${instance.status}`,
@@ -71,13 +72,18 @@ function endOf(path: string, from: number): string {
 }
 
 /** Null: it has ended. */
-async function ready(prefix: string, pid: number, end: () => number | string | null): Promise<Instance | null> {
-  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await sleep(50)) {
+async function ready(
+  prefix: string,
+  pid: number,
+  patience: number,
+  end: () => number | string | null,
+): Promise<Instance | null> {
+  for (const deadline = performance.now() + patience; performance.now() < deadline; await sleep(50)) {
     const instance = findInstance(prefix);
     if (instance?.pid === pid) return instance;
     if (end() !== null) return null;
   }
   throw new CommandError(
-    `Holdfast (pid ${pid}) does not say that it serves, after ${PATIENCE / 1000} s; see its log in ${prefix}`,
+    `Holdfast (pid ${pid}) does not say that it serves, after ${patience / 1000} s; see its log in ${prefix}`,
   );
 }
