@@ -29,12 +29,28 @@ export function s3Storage(location: URL, config: Readonly<Row>, environment: Nod
     own === null
       ? `https://${bucket}.s3.${region}.amazonaws.com`
       : `${own.origin}${own.pathname.replace(/\/$/, '')}/${bucket}`;
-  const prefix = location.pathname.replaceAll(/^\/+|\/+$/g, '');
+  const prefix = location.pathname
+    .replaceAll(/^\/+|\/+$/g, '')
+    .split('/')
+    .map(encoded)
+    .join('/');
   const added = putHeaders(config);
   return storageOver(
     (name) => new URL(`${base}/${prefix === '' ? '' : `${prefix}/`}${name}`),
     (request) => signed(request, { id, secret, token: token ?? null, region }, request.method === 'PUT' ? added : {}),
   );
+}
+
+/** Part of a path as S3 encodes it before it looks at the signature: URLs leave more as it is (`=`, `+`, `(` …). Throws `FallbackFault`. */
+function encoded(part: string): string {
+  try {
+    return encodeURIComponent(decodeURIComponent(part)).replaceAll(
+      /[!'()*]/g,
+      (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+    );
+  } catch {
+    throw new FallbackFault(`'${part}' is no part of a URL: a % that encodes nothing is written %25`);
+  }
 }
 
 function putHeaders(config: Readonly<Row>): Readonly<Record<string, string>> {

@@ -30,10 +30,10 @@ let older: Map<string, Buffer>;
 const EXPORT = {
   cluster_fallback_config_export: 'on',
   cluster_fallback_config_export_delay: '1',
-  cluster_fallback_config_storage: 's3://bucket/some/where',
+  cluster_fallback_config_storage: 's3://bucket/env=prod/some (where) +ö',
   cluster_fallback_export_s3_config: '{"StorageClass": "STANDARD_IA"}',
 };
-const KEY = 'some/where/bundle.json';
+const KEY = 'env=prod/some (where) +ö/bundle.json';
 
 beforeAll(async () => {
   bucket = await Bucket.start();
@@ -109,7 +109,7 @@ const serves = (node: RunningDataPlane, path: string, what = `${path} to be serv
 function asFolder(name: string, objects: ReadonlyMap<string, Buffer>): string {
   const folder = join(cluster.path, name);
   for (const [key, bytes] of objects) {
-    const path = join(folder, key.replace('some/where/', ''));
+    const path = join(folder, key.replace('env=prod/some (where) +ö/', ''));
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, bytes);
   }
@@ -118,8 +118,13 @@ function asFolder(name: string, objects: ReadonlyMap<string, Buffer>): string {
 
 it('data planes that start for the first time while there is no control plane serve from a bucket, a folder and a web server', async () => {
   const [first, second, eu] = await Promise.all([
-    dataPlane('by-s3', { data_plane_host: 'workerd', cluster_fallback_config_storage: 's3://bucket/some/where' }),
-    dataPlane('by-http', { cluster_fallback_config_storage: `http://127.0.0.1:${bucket.port}/plain/some/where` }),
+    dataPlane('by-s3', {
+      data_plane_host: 'workerd',
+      cluster_fallback_config_storage: 's3://bucket/env=prod/some (where) +ö',
+    }),
+    dataPlane('by-http', {
+      cluster_fallback_config_storage: `http://127.0.0.1:${bucket.port}/plain/env=prod/some (where) +ö`,
+    }),
     dataPlane('by-file', {
       cluster_fallback_config_storage: `file://${encodeURI(asFolder('copy', bucket.objects))}`,
       cluster_dp_labels: 'region:eu',
@@ -144,7 +149,7 @@ it('data planes that start for the first time while there is no control plane se
     writeFileSync(join(folder, 'bundle.json'), JSON.stringify({ keys, group: 'default', manifest: manifests.default }));
   }
   const again = await dataPlane('by-http', {
-    cluster_fallback_config_storage: `http://127.0.0.1:${bucket.port}/plain/some/where`,
+    cluster_fallback_config_storage: `http://127.0.0.1:${bucket.port}/plain/env=prod/some (where) +ö`,
   });
   await serves(again, '/second');
   for (const [name, bytes] of kept) bucket.objects.set(name, bytes);
@@ -180,7 +185,7 @@ it('nothing of a storage is believed but what the cluster has signed; what is ha
     [
       'an object that is missing',
       () => void bucket.objects.delete(object),
-      `there is no ${object.replace('some/where/', '')}`,
+      `there is no ${object.replace('env=prod/some (where) +ö/', '')}`,
     ],
     [
       'an object that was altered',
@@ -198,7 +203,7 @@ it('nothing of a storage is believed but what the cluster has signed; what is ha
     const lines: string[] = [];
     const folder = new FallbackFolder(join(cluster.path, `wary of ${what}`));
     const reading = new FallbackImport({
-      storage: fallbackStorage({ storage: 's3://bucket/some/where', s3: null }, process.env),
+      storage: fallbackStorage({ storage: 's3://bucket/env=prod/some (where) +ö', s3: null }, process.env),
       folder,
       trusted,
       labels: { all: {}, certified: {} },
@@ -223,7 +228,7 @@ it('a control plane that is behind puts nothing older into a storage, and one th
   rmSync(prefix, { recursive: true, force: true });
   expect(bucket.objects.get(KEY)).toBe(newest);
 
-  const node = await dataPlane('follows', { cluster_fallback_config_storage: 's3://bucket/some/where' });
+  const node = await dataPlane('follows', { cluster_fallback_config_storage: 's3://bucket/env=prod/some (where) +ö' });
   await serves(node, '/second');
   control = await cluster.controlPlane(EXPORT);
   const puts = bucket.puts.length;

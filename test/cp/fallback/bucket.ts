@@ -47,7 +47,7 @@ export class Bucket {
   #answer(request: IncomingMessage, body: Buffer): [number, string | Buffer] {
     if (this.away) return [503, '<Error>SlowDown</Error>'];
     const [, kind, ...rest] = (request.url ?? '').split('/');
-    const name = rest.join('/');
+    const name = decodeURIComponent(rest.join('/'));
     if (kind === 'bucket' && !isSigned(request, body))
       return [403, '<Error><Code>SignatureDoesNotMatch</Code></Error>'];
     if (request.method === 'PUT') {
@@ -63,6 +63,16 @@ export class Bucket {
   }
 }
 
+/** As S3 has each part of a path, however the client wrote it: all but unreserved characters (RFC 3986, 2.3). */
+function encoded(part: string): string {
+  return [...Buffer.from(part)]
+    .map((byte) => {
+      const char = String.fromCharCode(byte);
+      return /[\w.~-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    })
+    .join('');
+}
+
 function isSigned(request: IncomingMessage, body: Buffer): boolean {
   const [, scope = '', names = '', signature = ''] =
     /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/([^,]+), SignedHeaders=([^,]+), Signature=(\w+)$/.exec(
@@ -71,7 +81,8 @@ function isSigned(request: IncomingMessage, body: Buffer): boolean {
   const digest = createHash('sha256').update(body).digest('hex');
   if (request.headers['x-amz-content-sha256'] !== digest || !names.split(';').includes('host')) return false;
   const headers = names.split(';').map((name) => `${name}:${String(request.headers[name])}`);
-  const canonical = [request.method, request.url, '', ...headers, '', names, digest].join('\n');
+  const path = (request.url ?? '').split('/').map(decodeURIComponent).map(encoded).join('/');
+  const canonical = [request.method, path, '', ...headers, '', names, digest].join('\n');
   const stamp = String(request.headers['x-amz-date']);
   const text = ['AWS4-HMAC-SHA256', stamp, scope, createHash('sha256').update(canonical).digest('hex')].join('\n');
   let key: Buffer | string = `AWS4${CREDENTIALS.AWS_SECRET_ACCESS_KEY}`;
