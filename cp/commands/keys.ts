@@ -2,11 +2,12 @@ import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { generateSigningKey } from '../../shared/bundle/signing.ts';
 import { mustBeRecord } from '../../shared/record.ts';
+import { messageOf } from '../../shared/thrown.ts';
 import { notRunning } from '../instance/instance.ts';
 import { PkiError } from '../pki/error.ts';
 import { writeOnce } from '../pki/write-once.ts';
 import { type Command, CommandError, type Invocation, settingsFor, unknownAction } from './command.ts';
-import { instanceAdmin, type RunningAdmin } from './running-admin.ts';
+import { AdminRefusal, instanceAdmin, type RunningAdmin } from './running-admin.ts';
 
 const ACTIONS = { list, rotate, spare, revoke };
 
@@ -84,8 +85,14 @@ async function spare(admin: RunningAdmin, { words: [file, ...more] }: Invocation
   try {
     await admin.ask('/signing-keys', json({ spare: key.publicKey }));
   } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
+    if (error instanceof AdminRefusal && error.status < 500) {
+      rmSync(path, { force: true });
+      throw error;
+    }
+    // It may be trusted all the same, and this is all there is of it.
+    throw new CommandError(
+      `${messageOf(error)}; whether key ${key.publicKey.kid} is trusted is not known: ${path} is of use if 'holdfast keys list' names it`,
+    );
   }
   process.stdout.write(`made: ${path}, key ${key.publicKey.kid}; keep it off this machine\n`);
 }
