@@ -2,7 +2,7 @@ import type { LuaPlugins } from '../store/lua-plugins.ts';
 import type { Workspace } from '../store/store.ts';
 import type { OperationDescription } from './openapi/description.ts';
 import type { Reply } from './reply.ts';
-import type { Body } from './request/body.ts';
+import type { Body, BodyRules } from './request/body.ts';
 import type { Query } from './request/query.ts';
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -13,7 +13,7 @@ export interface AdminRoute {
   readonly path: string;
   readonly methods: Readonly<Partial<Record<Method, Operation>>>;
   /** Bodies beyond the entity limit, and YAML ones. */
-  readonly body?: { readonly limit: number; readonly yaml: boolean };
+  readonly body?: BodyRules;
   /** Served with Kong's 404 whatever the method, and left out of `/endpoints` and OpenAPI. */
   readonly disabled?: boolean;
 }

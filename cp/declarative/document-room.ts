@@ -19,18 +19,15 @@ export class DocumentRoom {
     this.#most = most;
   }
 
+  /** Throws `Refusal` for JSON that would be too large, before anything is made of it; text of another kind passes. */
+  require(text: string): void {
+    if (text.length * (OF_RECORD / 2) > this.#most && /^\s*\{/.test(text)) this.#requireAtMost(leastWeightOf(text));
+  }
+
   /** Room for a document until the function that is returned is called. Throws `Refusal`. */
   take(document: Document): () => void {
     const bytes = weightOf(document);
-    if (bytes > this.#most) {
-      throw new Refusal(
-        message(
-          413,
-          `loading this document takes some ${inMegabytes(bytes)}, and this process has ${inMegabytes(this.#most)} for documents: ` +
-            "send it in parts to /config/import ('holdfast config import'), or allow more with NODE_OPTIONS=--max-old-space-size",
-        ),
-      );
-    }
+    this.#requireAtMost(bytes);
     if (this.#taken + bytes > this.#most) {
       throw new Refusal({
         ...message(429, 'Other documents are being loaded, and there is no room for one more'),
@@ -43,6 +40,17 @@ export class DocumentRoom {
       if (!isGivenBack) this.#taken -= bytes;
       isGivenBack = true;
     };
+  }
+
+  #requireAtMost(bytes: number): void {
+    if (bytes <= this.#most) return;
+    throw new Refusal(
+      message(
+        413,
+        `loading this document takes some ${inMegabytes(bytes)}, and this process has ${inMegabytes(this.#most)} for documents: ` +
+          "send it in parts to /config/import ('holdfast config import'), or allow more with NODE_OPTIONS=--max-old-space-size",
+      ),
+    );
   }
 }
 
@@ -59,6 +67,23 @@ function weightOf(document: Document): number {
     }
   }
   return bytes;
+}
+
+/** What the document of a JSON text weighs without the characters of its strings: no more than `weightOf` says. */
+function leastWeightOf(text: string): number {
+  let [records, lists, commas, inString] = [0, 0, 0, false];
+  for (let i = 0; i < text.length; i++) {
+    const char = text.charCodeAt(i);
+    if (inString) {
+      if (char === 0x5c) i++;
+      else if (char === 0x22) inString = false;
+    } else if (char === 0x22) inString = true;
+    else if (char === 0x7b) records++;
+    else if (char === 0x5b) lists++;
+    else if (char === 0x2c) commas++;
+  }
+  const others = Math.max(0, commas + 1 - records - lists);
+  return OF_RECORD * records + OF_VALUE * (lists + others);
 }
 
 const inMegabytes = (bytes: number): string => `${Math.ceil(bytes / (1 << 20))} MB`;

@@ -46,6 +46,7 @@ export function configLoader(
 
   async function replace(name: string, document: Parameters<ConfigLoader['load']>[1]): Promise<LoadedConfig> {
     const workspace = await workspaceOf(name);
+    if (typeof document === 'string') room.require(document);
     const read = await readConfig(document);
     const done = room.take(read);
     try {
@@ -94,6 +95,7 @@ export function configLoader(
   ): Promise<T> {
     const there: Row[] = [];
     for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
+    if (typeof document === 'string') room.require(document);
     const read = await readConfig(document);
     const done = room.take(read);
     try {
@@ -139,6 +141,7 @@ export function configLoader(
         loading.delete(name);
       }
     },
+    requireRoom: (text) => room.require(text),
     hash: (name) => loaded.get(name)?.hash ?? EMPTY_HASH,
     async *document(name) {
       const workspace = await workspaceOf(name);

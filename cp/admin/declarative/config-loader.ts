@@ -21,6 +21,8 @@ export interface ConfigLoader {
   merge(workspace: string, document: string | Readonly<Record<string, unknown>>): Promise<MergedConfig | null>;
   /** What `merge` would create and change. Writes nothing; throws as `load` does. */
   compare(workspace: string, document: string | Readonly<Record<string, unknown>>): Promise<readonly EntityChange[]>;
+  /** Throws `Refusal` for the text of a document in JSON that would be more than this process can hold. */
+  requireRoom(text: string): void;
   /** MD5 of the document that the workspace's config was last made from, in hex; zeros when it made no entities, or there was none. */
   hash(workspace: string): string;
   /** The workspace as a declarative document in YAML. */

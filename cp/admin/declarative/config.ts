@@ -11,6 +11,13 @@ const DOCUMENT_LIMIT = 256 << 20;
 /** Characters that are sent at a time. */
 const PIECE = 1 << 16;
 
+/** A document is weighed before it is parsed: what is made of a text may be many times as large. */
+const bodyFor = (loader: ConfigLoader | null): NonNullable<AdminRoute['body']> => ({
+  limit: DOCUMENT_LIMIT,
+  yaml: true,
+  ...(loader !== null && { beforeJson: (text: string) => loader.requireRoom(text) }),
+});
+
 /** How many rows the document created or changed, deleted, and found as they should be. */
 const CHANGES = 'x-holdfast-config-changes';
 
@@ -40,7 +47,7 @@ export function configDiffRoutes(loader: ConfigLoader | null): AdminRoute[] {
 function replacing(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): AdminRoute {
   return {
     path: '/config',
-    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    body: bodyFor(loader),
     methods: {
       GET: {
         describe: {
@@ -104,7 +111,7 @@ function replacing(loader: ConfigLoader | null, dbless: boolean, log: AdminLog):
 function merging(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): AdminRoute {
   return {
     path: '/config/import',
-    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    body: bodyFor(loader),
     methods: {
       POST: {
         describe: {
@@ -142,7 +149,7 @@ function merging(loader: ConfigLoader | null, dbless: boolean, log: AdminLog): A
 function comparing(loader: ConfigLoader | null): AdminRoute {
   return {
     path: '/config/diff',
-    body: { limit: DOCUMENT_LIMIT, yaml: true },
+    body: bodyFor(loader),
     methods: {
       POST: {
         describe: {

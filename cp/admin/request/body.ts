@@ -17,11 +17,13 @@ export type Body =
 /** No body: nothing is said of any field. */
 export const NO_BODY: Body = { kind: 'json', args: {} };
 
-interface BodyRules {
+export interface BodyRules {
   /** Bytes; more is answered with 413. */
   readonly limit: number;
   /** Whether application/yaml and text/yaml are taken too (`/config`). */
   readonly yaml: boolean;
+  /** Called with JSON before it is parsed; what it throws is the answer. */
+  readonly beforeJson?: (text: string) => void;
 }
 
 /** The page of Kong's web server, which answers before the Admin API does. */
@@ -51,7 +53,11 @@ export async function readBody(request: Request, rules: BodyRules): Promise<Body
       headers: { 'content-type': 'text/plain; charset=utf-8' },
     });
   }
-  if (contentType.startsWith('application/json')) return json(await readText(request, rules.limit));
+  if (contentType.startsWith('application/json')) {
+    const text = await readText(request, rules.limit);
+    rules.beforeJson?.(text);
+    return json(text);
+  }
   if (contentType.startsWith('application/x-www-form-urlencoded')) return form(await readText(request, rules.limit));
   if (contentType.startsWith('multipart/form-data')) {
     const bytes = await readBytes(request, rules.limit);

@@ -176,6 +176,21 @@ describe('a document that is large', () => {
     }
   });
 
+  it('is refused in JSON before it is parsed, which alone may take more than there is', async () => {
+    const sent = (path: string, text: string, type = 'application/json') =>
+      admin.send('POST', path, { body: text, headers: { 'content-type': type } });
+    const listOf = (count: number, end: string) =>
+      `{"_format_version": "3.0", "services": [[]${',[]'.repeat(count)}]${end}`;
+    for (const path of ['/config', '/config/import', '/config/diff']) {
+      // What is said of it otherwise is that it ends too early.
+      for (const type of ['application/json', 'application/yaml'])
+        expect([path, type, (await sent(path, listOf(60_000, ''), type)).status]).toEqual([path, type, 413]);
+    }
+    expect((await sent('/config', listOf(20_000, ''))).body.message).toBe('Cannot parse JSON body');
+    const inText = { _format_version: '3.0', consumers: [{ username: `${'{[,'.repeat(20_000)}\\" {` }] };
+    expect((await admin.send('POST', '/config/diff', { json: inText })).status).toBe(200);
+  });
+
   it('waits for its turn where others have the room', () => {
     const room = new DocumentRoom(5_000);
     const done = room.take({ one: 'text' });
