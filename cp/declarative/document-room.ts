@@ -1,6 +1,8 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Document } from '../../shared/declarative/document.ts';
+import { TooMuchAtOnce } from '../../shared/declarative/yaml-parts.ts';
 import { message, Refusal } from '../admin/reply.ts';
+import { readConfig } from './import.ts';
 
 /** Of the heap that this process may have; the rest is for what it has besides documents. */
 const SHARE = 0.7;
@@ -22,6 +24,16 @@ export class DocumentRoom {
   /** Throws `Refusal` for JSON that would be too large, before anything is made of it; text of another kind passes. */
   require(text: string): void {
     if (text.length * (OF_RECORD / 2) > this.#most && /^\s*\{/.test(text)) this.#requireAtMost(leastWeightOf(text));
+  }
+
+  /** As `readConfig`, but throws `Refusal` where the text alone is too much. */
+  async read(document: string | Document): Promise<Document> {
+    if (typeof document === 'string') this.require(document);
+    try {
+      return await readConfig(document, (text) => readingOf(text) <= this.#most);
+    } catch (error) {
+      throw error instanceof TooMuchAtOnce ? new Refusal(message(413, TOO_MUCH_AT_ONCE)) : error;
+    }
   }
 
   /** Room for a document until the function that is returned is called. Throws `Refusal`. */
@@ -85,5 +97,21 @@ function leastWeightOf(text: string): number {
   const others = Math.max(0, commas + 1 - records - lists);
   return OF_RECORD * records + OF_VALUE * (lists + others);
 }
+
+const TOO_MUCH_AT_ONCE =
+  'this process has not the memory to read this document of YAML at once, as it has to where lists do not stand plainly below names at the ' +
+  "margin, where there are anchors or aliases, and where something is wrong with it: 'holdfast config parse' tells what. Send it as JSON, or in parts";
+
+/** Bytes that a character of YAML takes while it is read, and what ends a value besides, as measured. */
+const [OF_YAML, OF_END] = [100, 400] as const;
+
+/** What reading a text of YAML at once takes. */
+function readingOf(text: string): number {
+  let ends = 0;
+  for (let i = 0; i < text.length; i++) if (ENDS.has(text.charCodeAt(i))) ends++;
+  return OF_YAML * text.length + OF_END * ends;
+}
+
+const ENDS: ReadonlySet<number> = new Set([...'[{,\n'].map((char) => char.charCodeAt(0)));
 
 const inMegabytes = (bytes: number): string => `${Math.ceil(bytes / (1 << 20))} MB`;

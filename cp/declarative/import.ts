@@ -2,6 +2,7 @@ import { type Document, readLongDocument, UnreadableDocument } from '../../share
 import { flattenErrors } from '../../shared/declarative/flatten-errors.ts';
 import { nestedCollections } from '../../shared/declarative/items.ts';
 import { InvalidConfig, type ParsedConfig, parseDeclarative, secondsLeft } from '../../shared/declarative/parse.ts';
+import type { FitsAtOnce } from '../../shared/declarative/yaml-parts.ts';
 import { entities } from '../../shared/entities/registry.ts';
 import type { Row } from '../../shared/record.ts';
 import { type Context, withoutAliases } from '../../shared/schema/complete.ts';
@@ -73,11 +74,11 @@ export class InvalidDeclarativeConfig extends KongError {
   }
 }
 
-/** Reads a document of any length. Throws `KongError` code 14 for text that is none. */
-export async function readConfig(document: string | Document): Promise<Document> {
+/** Reads a document of any length. Throws `KongError` code 14 for text that is none, and `TooMuchAtOnce`. */
+export async function readConfig(document: string | Document, fits?: FitsAtOnce): Promise<Document> {
   if (typeof document !== 'string') return document;
   try {
-    return await readLongDocument(document);
+    return await readLongDocument(document, fits);
   } catch (error) {
     if (error instanceof UnreadableDocument) throw declarativeInvalid({ error: error.message });
     throw error;

@@ -10,7 +10,7 @@ import { allRows } from './all-rows.ts';
 import { diffConfig } from './diff.ts';
 import { DocumentRoom } from './document-room.ts';
 import { exportedDocument } from './exported.ts';
-import { InvalidDeclarativeConfig, importConfig, parseConfig, readConfig, WorkspaceBusy } from './import.ts';
+import { InvalidDeclarativeConfig, importConfig, parseConfig, WorkspaceBusy } from './import.ts';
 import { LastLoaded } from './last-loaded.ts';
 
 /** Kong's `configuration_hash` of a config without entities. */
@@ -46,8 +46,7 @@ export function configLoader(
 
   async function replace(name: string, document: Parameters<ConfigLoader['load']>[1]): Promise<LoadedConfig> {
     const workspace = await workspaceOf(name);
-    if (typeof document === 'string') room.require(document);
-    const read = await readConfig(document);
+    const read = await room.read(document);
     const done = room.take(read);
     try {
       return await replaceBy(workspace, document, await parseConfig(read, catalog.context, schemas.entities));
@@ -95,8 +94,7 @@ export function configLoader(
   ): Promise<T> {
     const there: Row[] = [];
     for await (const row of allRows(workspace, 'custom_plugins')) there.push(row);
-    if (typeof document === 'string') room.require(document);
-    const read = await readConfig(document);
+    const read = await room.read(document);
     const done = room.take(read);
     try {
       return await use(await parseConfig(read, withLuaPlugins(catalog.context, there), schemas.entities));

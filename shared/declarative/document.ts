@@ -1,6 +1,6 @@
 import { messageOf } from '../thrown.ts';
 import { readYaml } from './yaml.ts';
-import { readYamlInParts } from './yaml-parts.ts';
+import { type FitsAtOnce, readYamlInParts, TooMuchAtOnce } from './yaml-parts.ts';
 
 /** A declarative configuration as written, before anything is checked. */
 export type Document = { readonly [key: string]: unknown };
@@ -20,12 +20,13 @@ export function readDocument(text: string): Document {
   }
 }
 
-/** The same for documents of any length, without keeping the thread from other work for long, or holding much more than the document. */
-export async function readLongDocument(text: string): Promise<Document> {
+/** The same for documents of any length, without keeping the thread from other work for long, or holding much more than the document. Throws `TooMuchAtOnce`, too. */
+export async function readLongDocument(text: string, fits?: FitsAtOnce): Promise<Document> {
   const json = jsonOf(text);
   try {
-    return record(json === undefined ? await readYamlInParts(text) : json);
+    return record(json === undefined ? await readYamlInParts(text, fits && { fits }) : json);
   } catch (error) {
+    if (error instanceof TooMuchAtOnce) throw error;
     throw unreadable(error);
   }
 }

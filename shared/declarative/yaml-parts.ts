@@ -7,6 +7,14 @@ const LONG = 1 << 20;
 /** Sections of a document that has any more are looked at as a whole. */
 const MOST_SECTIONS = 200;
 
+/** A document that has to be read at once, and is too long for that. */
+export class TooMuchAtOnce extends Error {
+  override readonly name = 'TooMuchAtOnce';
+}
+
+/** Whether there is memory to read a text at once. */
+export type FitsAtOnce = (text: string) => boolean;
+
 /** An anchor or an alias, which may be meant by any other part; also what may only look like one. */
 const SHARED = /(?:^|[\s,[{:-])[&*][^\s,\]}]/m;
 /** The name at the beginning of a section, and nothing else in its line. */
@@ -15,21 +23,30 @@ const NAME = /^([A-Za-z_][\w-]*):(?:\s|$)/;
 
 /**
  * What `readYaml` gives, and throws. A long document whose lists stand plainly below names at its margin, as entities do, is read some
- * entries at a time, with turns for other work in between.
+ * entries at a time, with turns for other work in between. Throws `TooMuchAtOnce`, too.
  */
-export async function readYamlInParts(text: string, { long = LONG, part = PART } = {}): Promise<unknown> {
+export async function readYamlInParts(
+  text: string,
+  { long = LONG, part = PART, fits = (): boolean => true }: { long?: number; part?: number; fits?: FitsAtOnce } = {},
+): Promise<unknown> {
+  const atOnce = (some: string): unknown => {
+    if (some.length >= LONG && !fits(some)) throw new TooMuchAtOnce();
+    return readYaml(some);
+  };
   const sections = text.length < long || SHARED.test(text) ? null : sectionsOf(text);
-  if (sections === null) return readYaml(text);
+  if (sections === null) return atOnce(text);
   const whole: Record<string, unknown> = {};
   try {
     for (const section of sections) {
-      if (Object.hasOwn(whole, section.name)) return readYaml(text);
+      if (Object.hasOwn(whole, section.name)) return atOnce(text);
       whole[section.name] =
-        section.column === null ? sectionValue(section.name, section.text) : await listOf(section, part);
+        section.column === null
+          ? sectionValue(section.name, section.text, atOnce)
+          : await listOf(section, part, atOnce);
     }
   } catch {
     // Told with its line, which only the whole document has.
-    return readYaml(text);
+    return atOnce(text);
   }
   return whole;
 }
@@ -71,12 +88,16 @@ function columnOf(section: string): number | null {
 }
 
 /** The entries of a list, of which each begins with a dash in its column: what belongs to one stands further right. */
-async function listOf({ name, text, column }: Section, part: number): Promise<unknown[]> {
+async function listOf(
+  { name, text, column }: Section,
+  part: number,
+  atOnce: (text: string) => unknown,
+): Promise<unknown[]> {
   const dash = `${' '.repeat(column ?? 0)}-`;
   const entries: unknown[] = [];
   let begun: number | null = null;
   const take = async (from: number, to?: number): Promise<void> => {
-    const some = sectionValue(name, `${name}:\n${text.slice(from, to)}`);
+    const some = sectionValue(name, `${name}:\n${text.slice(from, to)}`, atOnce);
     if (!Array.isArray(some)) throw new Error('no list');
     for (const entry of some) entries.push(entry);
     await new Promise((resolve) => setTimeout(resolve));
@@ -91,8 +112,8 @@ async function listOf({ name, text, column }: Section, part: number): Promise<un
   return entries;
 }
 
-function sectionValue(name: string, text: string): unknown {
-  const read = readYaml(text);
+function sectionValue(name: string, text: string, atOnce: (text: string) => unknown): unknown {
+  const read = atOnce(text);
   if (typeof read !== 'object' || read === null || Object.keys(read).join() !== name) throw new Error('no such name');
   return Reflect.get(read, name);
 }

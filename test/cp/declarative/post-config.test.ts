@@ -191,6 +191,21 @@ describe('a document that is large', () => {
     expect((await admin.send('POST', '/config/diff', { json: inText })).status).toBe(200);
   });
 
+  it('is refused in YAML that would have to be read at once, and taken in parts', async () => {
+    // As some tools write them, of which comments take no memory when they are read in parts.
+    const long = ofConsumers(600).replaceAll('\n', `\n# ${'-'.repeat(2_000)}\n`);
+    expect(long.length).toBeGreaterThan(1 << 20);
+    expect((await post('/config/import', long)).status).toBe(200);
+    for (const wrong of [
+      `${long}services: [`,
+      long.replace('c7\n', '&seven c7\n'),
+      `services: [${'[],'.repeat(400_000)}]`,
+    ]) {
+      const { status, body } = await post('/config/import', wrong);
+      expect([status, body.message]).toEqual([413, expect.stringContaining("'holdfast config parse' tells what")]);
+    }
+  });
+
   it('waits for its turn where others have the room', () => {
     const room = new DocumentRoom(5_000);
     const done = room.take({ one: 'text' });
