@@ -1,3 +1,5 @@
+import { isRecord } from '../../shared/record.ts';
+
 /** What a handler answers; the app adds Kong's headers. No `body`: an empty one. */
 export interface Reply {
   readonly status: number;
@@ -13,7 +15,8 @@ export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly reply: Reply;
   constructor(reply: Reply) {
-    super(`refused with ${reply.status}`);
+    const { status, body } = reply;
+    super(isRecord(body) && typeof body.message === 'string' ? body.message : `refused with ${status}`);
     this.reply = reply;
   }
 }

@@ -1,6 +1,7 @@
 import { KongError } from '../../shared/schema/errors.ts';
 import { DEFAULT_WORKSPACE } from '../../shared/workspace.ts';
 import type { ConfigLoader } from '../admin/declarative/config-loader.ts';
+import { Refusal } from '../admin/reply.ts';
 import type { Log } from '../instance/log.ts';
 import type { Settings } from '../settings/properties.ts';
 import { declaredDocument } from './declared.ts';
@@ -16,6 +17,7 @@ export async function loadDeclared(loader: ConfigLoader, settings: Settings, log
   const { text, source } = declared;
   const options = { flattenErrors: false, checkHash: false };
   const loaded = await loader.load(DEFAULT_WORKSPACE.name, text, options).catch(async (error: unknown) => {
+    if (error instanceof Refusal) throw new Error(`${source}: ${error.message}`);
     if (!(error instanceof KongError)) throw error;
     const { documentLines } = await import('../../shared/declarative/document-lines.ts');
     const what = error.code === 14 ? describeErrors(error.fields ?? {}, documentLines(text)) : error.message;

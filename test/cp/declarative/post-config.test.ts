@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { loadDeclared } from '../../../cp/declarative/dbless.ts';
 import { DocumentRoom } from '../../../cp/declarative/document-room.ts';
+import { configLoader } from '../../../cp/declarative/loader.ts';
+import { createLog } from '../../../cp/instance/log.ts';
+import { loadSettings } from '../../../cp/settings/load.ts';
+import { schemasFor } from '../../../cp/store/schemas.ts';
 import { type AdminServer, startAdmin } from '../admin/admin-server.ts';
 import { createEmbedded, type Database, drivers } from '../admin/drivers.ts';
 
@@ -204,6 +209,17 @@ describe('a document that is large', () => {
       const { status, body } = await post('/config/import', wrong);
       expect([status, body.message]).toEqual([413, expect.stringContaining("'holdfast config parse' tells what")]);
     }
+  });
+
+  it('keeps a start or a reload that names it from succeeding, which says why', async () => {
+    const room = new DocumentRoom(5_000);
+    const loader = configLoader(admin.store, schemasFor('traditional_compatible', null), undefined, { room });
+    const environment = { HOLDFAST_DATABASE: 'off', HOLDFAST_DECLARATIVE_CONFIG_STRING: ofConsumers(100) };
+    const { settings } = loadSettings({ environment });
+    const log = createLog('error', () => undefined);
+    await expect(loadDeclared(loader, settings, log)).rejects.toThrow(
+      /declarative_config_string.*: loading this document takes some 1 MB/s,
+    );
   });
 
   it('waits for its turn where others have the room', () => {
