@@ -28,6 +28,7 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
   async function reload(): Promise<void> {
     const { log } = instance;
     const began = process.hrtime.bigint();
+    const { level } = log;
     log('notice', 'SIGHUP: reading settings, certificates and keys anew');
     try {
       const { settings: next, unchanged } = reloadedSettings(running, instance.read());
@@ -42,6 +43,7 @@ export function reloading(settings: Settings, instance: Reloadable): () => void 
       // A stop in the middle of it is no failure.
       if (instance.stopping()) return;
       const failure = describeFailure(error);
+      log.level = level;
       log('error', `the reload failed, what was running runs on: ${failure}`);
       instance.done(running, failure, began);
     }

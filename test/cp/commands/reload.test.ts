@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { reload } from '../../../cp/commands/reload.ts';
+import { reloading } from '../../../cp/commands/reloading.ts';
 import { type Instance, InstanceNote } from '../../../cp/instance/instance.ts';
 import { createLog } from '../../../cp/instance/log.ts';
+import { loadSettings } from '../../../cp/settings/load.ts';
 
 it('answers with the reload that it asked for, not with one that was under way', async () => {
   const prefix = mkdtempSync(join(tmpdir(), 'holdfast reload '));
@@ -34,4 +36,24 @@ it('answers with the reload that it asked for, not with one that was under way',
   await pause(500);
   tell({ count: 2, failure: 'ssl_cert: cannot be read', began: String(process.hrtime.bigint()) });
   await expect(answer).rejects.toThrow('runs on as it was, the reload failed: ssl_cert: cannot be read');
+});
+
+it('leaves the level of the log as it was where the reload fails', async () => {
+  const at = (level: string) => loadSettings({ environment: { HOLDFAST_LOG_LEVEL: level } }).settings;
+  const log = createLog('notice', () => undefined);
+  const answer = (renew: () => Promise<void>) =>
+    new Promise<string | null>((told) => {
+      reloading(at('notice'), {
+        controlPlane: { renew },
+        dataPlane: null,
+        read: () => at('debug'),
+        done: (_settings, failure) => told(failure),
+        stopping: () => false,
+        log,
+      })();
+    });
+  expect(await answer(() => Promise.reject(new Error('no pair')))).toBe('no pair');
+  expect(log.level).toBe('notice');
+  expect(await answer(async () => {})).toBeNull();
+  expect(log.level).toBe('debug');
 });
