@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
         kind === 'node'
           ? (await import('../edge-dp/hosts/node/host.ts')).startNodeHost(options)
           : (await import('../edge-dp/hosts/workerd/host.ts')).startWorkerdHost(options),
+      begin: async (options) => (await import('../edge-dp/hosts/node/begin-host.ts')).beginNodeHost(options),
       identity: async (prefix, given) =>
         (await import('../edge-dp/hosts/node-identity.ts')).nodeIdentity(prefix, given),
       plugins: dataPlanePlugins,

@@ -1,5 +1,5 @@
-import { availableParallelism, hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 
 import { certificatesOf } from '../../shared/pem.ts';
 import { accessLogFile } from '../access-log/access-log.ts';
@@ -15,10 +15,11 @@ import { clusterFiles } from '../pki/gen-cert.ts';
 import { SHARED_SERVER_NAME } from '../pki/names.ts';
 import { readPem, shownPath } from '../pki/pem.ts';
 import { loadTrust } from '../pki/trust.ts';
-import { type ListenAddress, parseProxyServer } from '../settings/addresses.ts';
+import { parseProxyServer } from '../settings/addresses.ts';
 import { clientTls } from '../settings/client-tls.ts';
 import { takesLuaPlugins } from '../settings/lua-plugins.ts';
 import type { Settings } from '../settings/properties.ts';
+import { dataPlaneAddresses, dataPlaneOutput } from './data-plane-addresses.ts';
 import type { ChosenPlugins } from './enabled-plugins.ts';
 
 /** Milliseconds between an isolate's questions for newer config: a hop inside the box, off the request's path. */
@@ -32,32 +33,21 @@ export async function dataPlaneOptions(
 ) {
   const prefix = resolve(settings.prefix);
   const tls = clusterTls(settings);
-  const listeners = (setting: TlsListener) =>
-    settings[setting].map(({ host, port, tls, http2, proxyProtocol = false, dualStack = false }: ListenAddress) => ({
-      host,
-      port,
-      http2,
-      proxyProtocol,
-      dualStack,
-      ...(tls ? { tls: loadListenerPair(settings, setting) } : {}),
-    }));
+  const addresses = dataPlaneAddresses(settings);
+  const withPair = <Address extends object>(all: readonly Address[], setting: TlsListener) =>
+    all.map((address, place) =>
+      settings[setting][place]?.tls === true ? { ...address, tls: loadListenerPair(settings, setting) } : address,
+    );
   return {
-    prefix: settings.role === 'traditional' ? join(prefix, 'data-plane') : prefix,
+    ...addresses,
     // In one process with a control plane the setting is that one's.
     nodeId: settings.role === 'data_plane' ? settings.node_id : null,
     hostname: hostname(),
     labels: settings.cluster_dp_labels,
     group: settings.cluster_group,
-    proxyListen: listeners('proxy_listen'),
-    statusListen: listeners('status_listen'),
-    streamListen:
-      settings.data_plane_host === 'node'
-        ? listeners('stream_listen').map((listener, place) => ({
-            ...listener,
-            udp: settings.stream_listen[place]?.udp === true,
-            sendProxyProtocol: settings.nginx_stream_proxy_protocol,
-          }))
-        : [],
+    proxyListen: withPair(addresses.proxyListen, 'proxy_listen'),
+    statusListen: withPair(addresses.statusListen, 'status_listen'),
+    streamListen: withPair(addresses.streamListen, 'stream_listen'),
     tls: proxyTls(settings),
     http: {
       headTimeout: settings.nginx_http_client_header_timeout,
@@ -75,7 +65,6 @@ export async function dataPlaneOptions(
     cacheMode: settings.data_plane_config_cache_mode,
     declarative: await declarative(settings, plugins),
     fallback: settings.cluster_fallback_config_import ? new FallbackFolder(prefix).path : null,
-    processes: settings.nginx_worker_processes === 'auto' ? availableParallelism() : settings.nginx_worker_processes,
     newsInterval: NEWS_INTERVAL,
     plugins: plugins.choice,
     secrets: {
@@ -128,8 +117,7 @@ export async function dataPlaneOptions(
     ...(settings.status_access_log !== 'off' && {
       statusAccessLog: accessLogFile(settings.status_access_log, settings),
     }),
-    log: log.part('data plane'),
-    output: (to: 'stdout' | 'stderr', line: string) => void process[to].write(`${line}\n`),
+    ...dataPlaneOutput(log),
   };
 }
 

@@ -1,47 +1,36 @@
-import { X509Certificate } from 'node:crypto';
-import { join, resolve } from 'node:path';
-import { certificatesOf } from '../../shared/pem.ts';
-import type { ControlPlane } from '../control-plane.ts';
-import { FallbackFolder } from '../fallback/folder.ts';
-import type { FallbackImport } from '../fallback/import.ts';
-import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
+import { resolve } from 'node:path';
 import { createLog, type Log } from '../instance/log.ts';
-import { LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../listeners/listener-pair.ts';
-import { certificatesInUse } from '../pki/certificate-dates.ts';
-import { CertificateWatch } from '../pki/certificate-watch.ts';
-import { clusterPair } from '../pki/cluster-pair.ts';
-import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
-import { clusterFiles } from '../pki/gen-cert.ts';
-import { readPem } from '../pki/pem.ts';
-import { localUrl, reachable } from '../settings/addresses.ts';
-import { confFile } from '../settings/load.ts';
+import { makePrefix } from '../instance/prefix.ts';
 import type { Settings } from '../settings/properties.ts';
-import { type Command, CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
-import { dataPlaneOptions, trustedKeys } from './data-plane-options.ts';
-import { startDetached } from './detached.ts';
-import { choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
-import { prepareFolder } from './prepare.ts';
-import { reloading } from './reloading.ts';
-import { listenForSignals } from './signals.ts';
-import { type DataPlaneAddresses, developmentNote, readyBlock, startingBlock } from './start-output.ts';
-import { outliveUnhandled } from './unhandled.ts';
+import { type Command, type Invocation, settingsFor } from './command.ts';
+import { dataPlaneAddresses, dataPlaneOutput } from './data-plane-addresses.ts';
+import type { dataPlaneOptions } from './data-plane-options.ts';
+import type { ReadDataPlanePlugins } from './enabled-plugins.ts';
+import type { DataPlaneAddresses } from './start-output.ts';
+
+type Options = Awaited<ReturnType<typeof dataPlaneOptions>>;
 
 /** What `start` needs of a data plane; `edge-dp/hosts` has more to it. */
-interface DataPlane extends DataPlaneAddresses {
-  reload(options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<void>;
+export interface DataPlane extends DataPlaneAddresses {
+  reload(options: Options): Promise<void>;
   stop(drain?: number): Promise<void>;
 }
 
+/** A data plane that has its prefix and its ports, and is not told yet what it serves. Where its start fails nothing is left of it. */
+export interface BegunDataPlane {
+  start(options: Options): Promise<DataPlane>;
+  end(): Promise<void>;
+}
+
 /** What `cp/cli.ts` hands in from the data plane's side. */
-interface DataPlaneHost {
-  start(kind: Settings['data_plane_host'], options: Awaited<ReturnType<typeof dataPlaneOptions>>): Promise<DataPlane>;
+export interface DataPlaneHost {
+  start(kind: Settings['data_plane_host'], options: Options): Promise<DataPlane>;
+  /** Of a data plane on Node. */
+  begin(options: ReturnType<typeof dataPlaneAddresses> & Pick<Options, 'log' | 'output'>): Promise<BegunDataPlane>;
   readonly plugins: ReadDataPlanePlugins;
   /** The id of the node whose folder this is. */
   identity(prefix: string, given: string | null): Promise<string>;
 }
-
-/** Milliseconds requests in flight get when the process is to stop: Kong's `graceful_shutdown_timeout`. */
-const DRAIN = 10_000;
 
 /** The main job, here or in the background. */
 export function startCommand(host: DataPlaneHost): Command {
@@ -55,141 +44,33 @@ export function startCommand(host: DataPlaneHost): Command {
       'holdfast start --conf /etc/holdfast/holdfast.conf',
       'holdfast start --detach && holdfast stop',
     ],
-    run: (invocation) => (invocation.options.detach === true ? startDetached(invocation) : start(invocation, host)),
+    run: async (invocation) =>
+      invocation.options.detach === true
+        ? (await import('./detached.ts')).startDetached(invocation)
+        : start(invocation, host),
   };
 }
 
-/** Runs until it is told to stop (see `signals.ts`), then lets what is in flight finish. */
 async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
-  const { settings, warnings } = settingsFor(invocation);
-  const conf = confFile(invocation.conf);
-  const log = createLog(settings.log_level, undefined, settings.log_format);
-  for (const warning of warnings) log('warn', warning);
-  process.stdout.write(startingBlock(settings));
-  outliveUnhandled(log);
-  const signals = listenForSignals(log);
-  const watch = new CertificateWatch(log);
-
-  let controlPlane: ControlPlane | null = null;
-  let dataPlane: DataPlane | null = null;
-  let fallback: FallbackImport | null = null;
-  const note = new InstanceNote(resolve(settings.prefix), log);
-  try {
-    await prepareFolder(settings, (notice) => log('warn', notice));
-    for (const listener of listenersWithoutCertificate(settings)) {
-      log(
-        'warn',
-        `${listener} shows a self-signed certificate made here, since ${LISTENER_CERTIFICATES[listener]} is not set`,
-      );
-    }
-    if (settings.role === 'traditional') await requireOwnTrust(settings);
-    const plugins = await choosePlugins(settings, host.plugins);
-    if (settings.role !== 'data_plane') {
-      const prefix = resolve(settings.prefix);
-      const { node_id: given } = settings;
-      const id = given ?? (await host.identity(prefix, null));
-      // Read where it is wanted: a data plane alone starts in half of the time without it.
-      const { startControlPlane } = await import('../control-plane.ts');
-      // What runs plugins in Lua checks them here.
-      await host.plugins();
-      controlPlane = await startControlPlane(settings, id, log, await plugins.enabled());
-      // Not before: a start that is refused, since another runs here, changes nothing.
-      if (given !== null) await host.identity(prefix, given);
-    }
-    if (settings.role !== 'control_plane') {
-      const options = await dataPlaneOptions(withLocal(settings, controlPlane), log, plugins);
-      // Before the start: it is new as long as it has no databases.
-      fallback = await startFallbackImport(settings, log);
-      dataPlane = await host.start(settings.data_plane_host, options);
-    }
-    const plane = dataPlane;
-    const [status] = dataPlane?.statusAddresses ?? controlPlane?.status ?? [];
-    if (dataPlane !== null && status !== undefined) controlPlane?.showMetricsOf(localUrl(status));
-    let certificates = certificatesInUse(settings);
-    let reloads = NO_RELOADS;
-    const record = () => {
-      watch.watch(certificates);
-      note.write({
-        pid: process.pid,
-        role: settings.role,
-        ...(conf !== undefined && { conf: resolve(conf) }),
-        certificates,
-        reloads,
-        ...(controlPlane?.admin[0] ? { admin: localUrl(controlPlane.admin[0]) } : {}),
-        ...(status ? { status: localUrl(status) } : {}),
-        ...developmentNote(controlPlane),
-      });
-    };
-    record();
-    signals.onReload(
-      reloading(settings, {
-        controlPlane,
-        dataPlane: plane && {
-          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, plugins)),
-        },
-        read: () => settingsFor(invocation).settings,
-        done(now, failure, began) {
-          if (failure === null) certificates = certificatesInUse(now);
-          reloads = { count: reloads.count + 1, failure, began: String(began) };
-          record();
-        },
-        stopping: () => signals.stopping,
-        log,
-      }),
-    );
-    process.stdout.write(readyBlock(settings, controlPlane, dataPlane));
-    await signals.stop;
-  } catch (error) {
-    throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
-  } finally {
-    note.remove();
-    watch.stop();
-    await fallback?.stop();
-    // Side by side, under one limit. The link between the two goes last: a request in flight may need it.
-    const drained = await Promise.allSettled([dataPlane?.stop(DRAIN), controlPlane?.drain(DRAIN)]);
-    await controlPlane?.stop();
-    for (const half of drained)
-      if (half.status === 'rejected') log('error', `stopping: ${describeFailure(half.reason)}`);
-  }
-  log('notice', 'stopped');
+  const loaded = settingsFor(invocation);
+  const log = createLog(loaded.settings.log_level, undefined, loaded.settings.log_format);
+  // What serves takes longest to be there: it comes first, and all else is read meanwhile.
+  const begun = await begin(loaded.settings, log, host);
+  const { run } = await import('./run.ts');
+  await run(invocation, loaded, log, host, begun);
 }
 
-/** Null: none is to be imported, or what was is here. */
-async function startFallbackImport(settings: Settings, log: Log): Promise<FallbackImport | null> {
-  if (!settings.cluster_fallback_config_import) return null;
-  const [{ FallbackImport }, { fallbackLocation, fallbackStorage }, { certifiedLabels, labelsOf }] = await Promise.all([
-    import('../fallback/import.ts'),
-    import('../fallback/storage.ts'),
-    import('../cluster/node-labels.ts'),
-  ]);
-  const storage = fallbackStorage(fallbackLocation(settings), process.env);
-  const prefix = resolve(settings.prefix);
-  const folder = new FallbackFolder(prefix);
-  const databases =
-    settings.data_plane_host === 'node' ? join(prefix, 'native', 'storage') : join(prefix, 'durable-objects');
-  if (!folder.isWanted(databases)) return null;
-  const pair = clusterPair(settings);
-  const [leaf] = pair === null ? [] : certificatesOf(readPem(pair.cert, 'cluster_cert'));
-  const certified = leaf === undefined ? {} : certifiedLabels(new X509Certificate(leaf).subjectAltName);
-  const labels = labelsOf({ labels: settings.cluster_dp_labels, group: settings.cluster_group }, certified);
-  return new FallbackImport({ storage, folder, trusted: trustedKeys(settings), labels, log: log.part('fallback') });
-}
-
-/** The local data plane finds its control plane where it really listens, also when the port was left open. */
-function withLocal(settings: Settings, controlPlane: ControlPlane | null): Settings {
-  const local = controlPlane?.cluster;
-  return local ? { ...settings, cluster_control_plane: [reachable(local)] } : settings;
-}
-
-/** In one process both halves are known, so a pair that cannot work is said now and not with every config. */
-async function requireOwnTrust(settings: Settings): Promise<void> {
-  const files = clusterFiles(resolve(settings.prefix));
-  const signing = settings.bundle_signing_key ?? files.signingKey;
-  const trusted = settings.bundle_trusted_keys ?? files.trustedKeys;
-  const { publicKey } = await loadSigningKey(signing);
-  if (loadTrustedKeys(trusted).keys.some(({ kid }) => kid === publicKey.kid)) return;
-  throw new CommandError(
-    `bundle_trusted_keys: ${trusted} does not hold the public key of bundle_signing_key, ${signing}: the data plane ` +
-      'would refuse every config; restore the two files of one cluster',
-  );
+/** Null: what it serves on is known later, or it is on a host that cannot be begun. */
+async function begin(
+  settings: Settings,
+  log: Log,
+  host: DataPlaneHost,
+): Promise<PromiseSettledResult<BegunDataPlane> | null> {
+  if (settings.role !== 'data_plane' || settings.data_plane_host !== 'node') return null;
+  const begun = async () => {
+    makePrefix(resolve(settings.prefix));
+    return host.begin({ ...dataPlaneAddresses(settings), ...dataPlaneOutput(log) });
+  };
+  const [outcome] = await Promise.allSettled([begun()]);
+  return outcome;
 }

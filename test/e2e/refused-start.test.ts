@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 
+import { lockPrefix } from '../../edge-dp/hosts/prefix-lock.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from '../free-port.ts';
 import { runHoldfast } from './processes.ts';
@@ -73,4 +74,41 @@ it('says where PostgreSQL was looked for when it is not there', async () => {
   expect(await refusal({ database: 'postgres', pg_port: String(port) })).toContain(
     `'kong' at 127.0.0.1:${port} as 'kong' (pg_host, pg_port, pg_database, pg_user): connection refused`,
   );
+});
+
+async function ofDataPlane(port: number): Promise<Readonly<Record<string, string>>> {
+  await runHoldfast(['hybrid', 'gen_cert', '--dir', prefix]);
+  return {
+    role: 'data_plane',
+    data_plane_host: 'node',
+    database: 'off',
+    cluster_control_plane: '127.0.0.1:1',
+    cluster_cert: join(prefix, 'cluster.crt'),
+    cluster_cert_key: join(prefix, 'cluster.key'),
+    bundle_trusted_keys: join(prefix, 'bundle-keys.json'),
+    proxy_listen: `127.0.0.1:${port}`,
+  };
+}
+
+it.each([
+  ['a file that is none', { bundle_trusted_keys: '/nowhere/keys.json' }, '/nowhere/keys.json'],
+  ['a prefix that cannot be', { prefix: '/proc/none/here' }, 'prefix: /proc/none/here cannot be written to'],
+])('leaves nothing of a data plane on Node that was begun, for %s', async (_, settings, message) => {
+  const [port = 0] = await freePorts(1);
+  expect(await refusal({ ...(await ofDataPlane(port)), ...settings })).toContain(message);
+  // Nor is the port, or the prefix, anybody's any more.
+  const next = createServer();
+  await new Promise<void>((resolve, reject) => next.once('error', reject).listen(port, '127.0.0.1', resolve));
+  next.close();
+  (await lockPrefix(prefix)).release();
+});
+
+it('names the port of a data plane on Node that is taken', async () => {
+  const holder = createServer();
+  const [port = 0] = await freePorts(1);
+  await new Promise<void>((resolve) => holder.listen(port, '127.0.0.1', resolve));
+  expect(await refusal(await ofDataPlane(port))).toContain(
+    `cannot start: proxy_listen: cannot listen on 127.0.0.1:${port}: the port is in use`,
+  );
+  holder.close();
 });

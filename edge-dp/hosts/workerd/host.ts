@@ -23,7 +23,7 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
     takesStreams: false,
     identityFolder: prefix,
     storage: join(prefix, 'durable-objects'),
-    internalPaths: (now, folder) => internalPaths(internalSockets(folder, now, '')),
+    internalPaths: (folder) => internalPaths(internalSockets(folder, options, '')),
     begin: () => [],
     mayReload(now, before) {
       if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
