@@ -1,10 +1,12 @@
 import { messageOf } from '../thrown.ts';
 import { Budget, type Meters, STEP, UNCOUNTED } from './budget.ts';
 import { type CallAccess, StackCall } from './call.ts';
+import { Collector } from './collector.ts';
 import { PRELUDE } from './prelude.ts';
 import { toLua51 } from './source.ts';
 import { LuaStack } from './stack.ts';
 import { stringNatives } from './string-library.ts';
+import { RunningThreads, type Thread, Threads } from './threads.ts';
 import { osLibrary } from './time-library.ts';
 import {
   LuaEnd,
@@ -17,8 +19,6 @@ import {
   type LuaValue,
 } from './value.ts';
 import {
-  GC_COLLECT,
-  GC_COUNT,
   GLOBALS,
   instantiate,
   LONG_JUMP,
@@ -49,27 +49,17 @@ export const DEFAULT_LIMITS: LuaLimits = { instructions: 1_000_000, memory: 32 *
  */
 export class LuaMachine {
   readonly limits: LuaLimits;
-  /** Bytes in use after the last collection made in time, and those of them in large pieces. */
-  #collected = 0;
-  #collectedLarge = 0;
   readonly #lua: LuaExports;
   readonly #main: LuaState;
-  /** Threads that ended well and can run again. */
-  readonly #idle: Thread[] = [];
+  readonly #threads: Threads;
+  readonly #running: RunningThreads;
+  readonly #collector: Collector;
   readonly #stack: LuaStack;
   readonly #access: CallAccess;
   readonly #hookAt: number;
   readonly #meters: Meters;
   /** The run whose instructions are being counted, null between runs. */
   #run: Run | null = null;
-  /**
-   * The threads that are running, each resumed by the one before, behind which may still be one that has ended since. `#anchors` has the
-   * coroutines among them, so that none of them is collected.
-   */
-  readonly #running: LuaState[] = [];
-  readonly #anchors: LuaReference;
-  /** Up to where there are any. */
-  #anchored = 0;
   #awaiting: Promise<LuaResult> | null = null;
   #lost: LuaMachineLost | null = null;
 
@@ -88,18 +78,20 @@ export class LuaMachine {
     this.#main = lua.luaL_newstate();
     if (this.#main === 0) throw new LuaMachineLost('no memory for a Lua state');
     lua.lua_setallocf(this.#main, allocAt, 0);
+    this.#collector = new Collector(lua, this.#main, this.#meters, limits.memory);
+    this.#threads = new Threads(lua, this.#main);
     this.#stack = new LuaStack(this, lua, callAt);
     this.#access = { lua, stack: this.#stack, charge: (state, instructions) => this.#charge(state, instructions) };
     lua.luaL_openlibs(this.#main);
     lua.lua_sethook(this.#main, hookAt, MASK_COUNT, STEP);
-    this.#anchors = this.table();
+    this.#running = new RunningThreads(lua, this.#main, this.table().reference);
     this.#prepare();
   }
 
   /** Bytes in use of Lua's values, and of the WebAssembly memory (which never shrinks). */
   get memory(): { readonly used: number; readonly total: number } {
     return {
-      used: this.#lua.lua_gc(this.#main, GC_COUNT, 0) * 1024,
+      used: this.#collector.used,
       total: this.#lua.memory.buffer.byteLength,
     };
   }
@@ -112,7 +104,7 @@ export class LuaMachine {
   /** Compiles a chunk. `name` as for Lua's `load`: the source itself, `=words` or `@file`. Throws `LuaSyntaxError`. */
   load(source: string, name: string = source): LuaReference {
     this.#uncounted();
-    this.#collectInTime();
+    this.#collector.collectInTime();
     const failure = this.#compile(this.#main, source, name);
     if (failure !== null) throw new LuaSyntaxError(failure);
     return this.#stack.keep(this.#main);
@@ -170,8 +162,9 @@ export class LuaMachine {
     instructions = this.limits.instructions,
   ): readonly LuaValue[] | Promise<readonly LuaValue[]> {
     const lua = this.#lua;
-    this.#collectInTime();
-    const thread = this.#thread();
+    this.#collector.collectInTime();
+    this.#alive();
+    const thread = this.#threads.take();
     const run: Run = { host, state: thread.state, budget: new Budget(instructions, this.#meters), end: null };
     lua.lua_rawgeti(thread.state, REGISTRY, fn.reference);
     for (const value of parameters) this.#stack.push(thread.state, value);
@@ -179,66 +172,33 @@ export class LuaMachine {
     return this.#resume(thread, run, parameters.length);
   }
 
-  /**
-   * Lua 5.1 begins to collect when twice what was left last time is in use, which may be more than there is, and fails without another
-   * try. Where long texts may be garbage, it is collected before runs are looked at more often because of them.
-   */
-  #collectInTime(): void {
-    const { memory } = this.limits;
-    const { large } = this.#meters;
-    const much = this.memory.used >= Math.max(memory / 2, this.#collected + memory / 8);
-    if (!much && large.value < this.#collectedLarge + LARGE_GARBAGE) return;
-    let before: number;
-    do {
-      before = large.value;
-      this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
-      // Lua's table of all strings is halved with each collection, down to what it needs.
-    } while (large.value > 0 && large.value < before);
-    this.#collected = this.memory.used;
-    this.#collectedLarge = large.value;
-  }
-
   #resume(thread: Thread, run: Run, parameters: number): readonly LuaValue[] | Promise<readonly LuaValue[]> {
     const lua = this.#lua;
     const { state } = thread;
-    const before = this.#running.length;
+    let begun = 0;
     const status = this.#within(run, () => {
-      this.#running.push(state);
+      begun = this.#running.begin(state);
       this.#lookAsOften(state, run.budget);
       return lua.lua_resume(state, parameters);
     });
-    this.#running.length = before;
-    this.#letGo(before);
+    this.#running.end(begun);
     if (status === 0) {
       const values = this.#take(thread);
       if (run.budget.step < STEP) lua.lua_sethook(state, this.#hookAt, MASK_COUNT, STEP);
-      if (this.#idle.length < MAX_IDLE) this.#idle.push(thread);
-      else this.#drop(thread);
+      this.#threads.give(thread);
       return values;
     }
     if (status === YIELDED) {
       const awaiting = this.#awaiting;
       this.#awaiting = null;
       if (awaiting === null || lua.lua_touserdata(state, -1) !== AWAIT) {
-        this.#drop(thread);
+        this.#threads.drop(thread);
         throw new LuaFault('error', 'attempt to yield from outside a coroutine');
       }
       lua.lua_settop(state, 0);
       return this.#continued(thread, run, awaiting);
     }
     return this.#fail(thread, run, status);
-  }
-
-  /** Lets go of the coroutines that ran behind so many threads, with all that they still hold. */
-  #letGo(running: number): void {
-    if (this.#anchored <= running) return;
-    const lua = this.#lua;
-    lua.lua_rawgeti(this.#main, REGISTRY, this.#anchors.reference);
-    for (; this.#anchored > running; this.#anchored--) {
-      lua.lua_pushnil(this.#main);
-      lua.lua_rawseti(this.#main, -2, this.#anchored);
-    }
-    lua.lua_settop(this.#main, -2);
   }
 
   async #continued(thread: Thread, run: Run, awaiting: Promise<LuaResult>): Promise<readonly LuaValue[]> {
@@ -248,13 +208,13 @@ export class LuaMachine {
     } catch (error) {
       this.#alive();
       if (error instanceof LuaEnd) {
-        this.#drop(thread);
+        this.#threads.drop(thread);
         throw error;
       }
       [ok, result] = [false, error instanceof LuaRaised ? error.value : messageOf(error)];
     }
     this.#alive();
-    this.#collectInTime();
+    this.#collector.collectInTime();
     const count = this.#handOver(thread, ok, result);
     run.budget.owe(this.#stack.moved());
     return this.#resume(thread, run, count);
@@ -274,8 +234,8 @@ export class LuaMachine {
     } catch (error) {
       if (!(error instanceof LuaMachineLost)) throw error;
       lua.stackRestore(depth);
-      this.#drop(thread);
-      lua.lua_gc(this.#main, GC_COLLECT, 0);
+      this.#threads.drop(thread);
+      this.#collector.collect();
       throw new LuaFault('memory', 'not enough memory');
     }
   }
@@ -287,10 +247,10 @@ export class LuaMachine {
 
   #fail(thread: Thread, run: Run, status: number): never {
     const value = this.#raised(thread.state);
-    this.#drop(thread);
+    this.#threads.drop(thread);
     if (run.end !== null) throw run.end;
     if (status === OUT_OF_MEMORY) {
-      this.#lua.lua_gc(this.#main, GC_COLLECT, 0);
+      this.#collector.collect();
       throw new LuaFault('memory', 'not enough memory');
     }
     throw new LuaFault(run.budget.over ? 'budget' : 'error', this.#describe(value), value);
@@ -350,18 +310,6 @@ export class LuaMachine {
     if (this.#run === null) this.#meters.work.value = UNCOUNTED;
   }
 
-  #thread(): Thread {
-    this.#alive();
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    const state = this.#lua.lua_newthread(this.#main);
-    return { state, reference: this.#lua.luaL_ref(this.#main, REGISTRY) };
-  }
-
-  #drop(thread: Thread): void {
-    this.#lua.luaL_unref(this.#main, REGISTRY, thread.reference);
-  }
-
   /** All values on a thread's stack, which is empty then. Throws `LuaFault` for those that cannot be read. */
   #take(thread: Thread): readonly LuaValue[] {
     const { state } = thread;
@@ -377,7 +325,7 @@ export class LuaMachine {
         this.#lost = error;
         throw error;
       }
-      this.#drop(thread);
+      this.#threads.drop(thread);
       throw new LuaFault('error', messageOf(error));
     }
   }
@@ -543,14 +491,7 @@ export class LuaMachine {
     const resumed = this.#lua.lua_tothread(state, 1);
     if (resumed === 0 || this.#run === null) return 0;
     this.#lookAsOften(resumed, this.#run.budget);
-    const running = this.#running;
-    running.length = running.lastIndexOf(state) + 1;
-    running.push(resumed);
-    this.#lua.lua_rawgeti(state, REGISTRY, this.#anchors.reference);
-    this.#lua.lua_pushvalue(state, 1);
-    this.#lua.lua_rawseti(state, -2, running.length);
-    this.#lua.lua_settop(state, -2);
-    this.#anchored = Math.max(this.#anchored, running.length);
+    this.#running.resume(state, resumed);
     return 0;
   }
 
@@ -580,12 +521,6 @@ interface Run {
   end: LuaEnd | null;
 }
 
-interface Thread {
-  readonly state: LuaState;
-  /** Keeps it from being collected. */
-  readonly reference: number;
-}
-
 /** Their work is done by the machine itself, which has the stack. */
 const COMPILE = new LuaNative('compile', () => undefined);
 const ROOM = new LuaNative('room', () => undefined);
@@ -609,8 +544,6 @@ const BUDGET = 'instruction budget used up';
 const PRELUDE_PLACE = 'prelude:';
 const RESERVE = 1024 * 1024;
 const STACK_RESERVE = 16 * 1024;
-const LARGE_GARBAGE = 256 * 1024;
-const MAX_IDLE = 64;
 const NOTHING: readonly LuaValue[] = [];
 
 const lossy = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
