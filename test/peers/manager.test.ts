@@ -538,6 +538,18 @@ describe('the overview', () => {
     await page.getByText('The control plane does not answer').waitFor({ state: 'detached' });
     await row('eu-1').getByText('Live', { exact: true }).waitFor();
   });
+
+  it('says so, too, when the control plane takes questions and answers none', async () => {
+    await page.goto(`${plane.ui}/data-planes`);
+    await row('eu-1').waitFor();
+    const banner = page.getByText('The control plane does not answer', { exact: true });
+    const all = `${plane.admin}/**`;
+    await page.route(all, () => undefined);
+    await page.getByRole('link', { name: 'Overview', exact: true }).click();
+    await banner.waitFor();
+    await page.unroute(all);
+    await banner.waitFor({ state: 'detached' });
+  });
 });
 
 describe('every page', () => {

@@ -37,6 +37,9 @@ export interface Written {
 
 type Scope = 'workspace' | 'cluster';
 
+/** Milliseconds until a control plane that takes a question, and says nothing, counts as one that does not answer. */
+const PATIENCE = 20_000;
+
 /** Reads JSON; its shape is the Admin API's word. Rejects with `AdminError` or `Unreachable`. */
 export async function read<T>(path: string, scope: Scope = 'cluster', signal?: AbortSignal): Promise<T> {
   const response = await ask(path, scope, signal === undefined ? {} : { signal });
@@ -72,9 +75,9 @@ export async function readAll<T>(
   return rows;
 }
 
-/** Reads text, as of an exported document. */
+/** Reads text, as of an exported document, which may take long to make. */
 export async function readText(path: string, scope: Scope): Promise<string> {
-  return (await ask(path, scope, {})).text();
+  return (await ask(path, scope, {}, null)).text();
 }
 
 /** Sends JSON, or YAML as text. With a `tag` it rejects with 412 when what it is a change of has another one by now. */
@@ -103,14 +106,25 @@ export async function write(
   };
 }
 
-async function ask(path: string, scope: Scope, init: RequestInit): Promise<Response> {
+/** `patience`: milliseconds; what a write came to is waited for. */
+async function ask(
+  path: string,
+  scope: Scope,
+  init: RequestInit,
+  patience: number | null = init.method === undefined ? PATIENCE : null,
+): Promise<Response> {
+  const hung = new AbortController();
+  const late = patience === null ? undefined : setTimeout(() => hung.abort(), patience);
+  const signal = init.signal == null ? hung.signal : AbortSignal.any([init.signal, hung.signal]);
   let response: Response;
   try {
-    response = await fetch(addressOf(path, scope), init);
+    response = await fetch(addressOf(path, scope), { ...init, signal });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     lost();
     throw new Unreachable();
+  } finally {
+    clearTimeout(late);
   }
   answered();
   if (response.ok) return response;

@@ -22,7 +22,17 @@ export function ConnectionBanner() {
       return undefined;
     }
     wasLost.current = true;
-    const timer = setInterval(() => void read('/').catch(() => undefined), PATIENCE);
+    // One question at a time: browsers have few connections for one server, and one that hangs keeps them.
+    let asking = false;
+    const timer = setInterval(() => {
+      if (asking) return;
+      asking = true;
+      read('/')
+        .catch(() => undefined)
+        .finally(() => {
+          asking = false;
+        });
+    }, PATIENCE);
     return () => clearInterval(timer);
   }, [lostAt, client]);
   return (
