@@ -15,7 +15,6 @@ const KV_ENTRY = moduleFile('../kv-service/worker', import.meta.url);
  */
 export async function startWorkerdHost(options: DataPlaneOptions, given?: string): Promise<DataPlane> {
   const prefix = resolve(options.prefix);
-  const entry = given ?? (await workerEntry(options.plugins, join(prefix, 'worker')));
   if (options.proxyListen.some(({ http2 }) => http2 === true))
     options.log('notice', "proxy_listen: 'http2' is for data_plane_host = node; on workerd clients get HTTP/1.1");
   const egressToken = randomBytes(24).toString('base64url');
@@ -29,13 +28,14 @@ export async function startWorkerdHost(options: DataPlaneOptions, given?: string
       if (JSON.stringify(relayedControlPlanes(now)) === JSON.stringify(relayedControlPlanes(before))) return;
       throw new Error('cluster_control_plane: other names, or a proxy that was not there at the start, need a restart');
     },
-    writePlan: (parts, generation, folder) =>
+    writePlan: async (parts, generation, folder) =>
       writeWorkerdPlan(
         {
           ...parts,
           sockets: internalSockets(folder, parts.options, generation.name),
           egressToken,
-          workerEntry: entry,
+          // Not before the prefix is taken: another node may run by the one that is there.
+          workerEntry: given ?? (await workerEntry(options.plugins, join(prefix, 'worker'))),
           kvEntry: KV_ENTRY,
         },
         generation,
