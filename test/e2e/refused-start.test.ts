@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,4 +111,12 @@ it('names the port of a data plane on Node that is taken', async () => {
     `cannot start: proxy_listen: cannot listen on 127.0.0.1:${port}: the port is in use`,
   );
   holder.close();
+});
+
+it('says why a data plane on Node that was begun does not start', async () => {
+  const [port = 0] = await freePorts(1);
+  const settings = await ofDataPlane(port);
+  mkdirSync(join(prefix, 'native'));
+  writeFileSync(join(prefix, 'native', 'node-id'), 'damaged');
+  expect(await refusal(settings)).toContain(`${join(prefix, 'native', 'node-id')}: expected a UUID`);
 });

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import type { DataPlane, DataPlaneOptions } from '../options.ts';
-import { Launch, type LaunchedRuntime, type LaunchOptions } from '../supervision/launch.ts';
+import { endTelling, Launch, type LaunchedRuntime, type LaunchOptions } from '../supervision/launch.ts';
 import { socketsOf } from '../supervision/messages.ts';
 import { NODE_SOCKET } from './messages.ts';
 import { nodeSockets } from './sockets.ts';
@@ -21,7 +21,7 @@ export async function beginNodeHost(options: LaunchOptions): Promise<BegunHost> 
   const launch = await Launch.begin(options, nodeRuntime(options));
   return {
     start: async (now) => (await import('./host.ts')).startNodeHost(now, undefined, launch),
-    end: () => launch.end(0),
+    end: () => endTelling(launch, 0, options),
   };
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { messageOf } from '../../../shared/thrown.ts';
 import type { ListeningSocket } from '../listening-socket.ts';
 import type { DataPlaneOptions } from '../options.ts';
 import { writeOutput } from '../output.ts';
@@ -39,6 +40,7 @@ export class Launch {
   readonly #lock: PrefixLock;
   #supervisor: SupervisorProcess | null = null;
   #ending = false;
+  #ended = false;
 
   private constructor(
     options: LaunchOptions,
@@ -67,7 +69,7 @@ export class Launch {
       return launch;
     } catch (error) {
       if (launch === null) lock.release();
-      else await launch.end(0);
+      else await endTelling(launch, 0, options);
       throw error;
     }
   }
@@ -114,15 +116,24 @@ export class Launch {
     return supervisor;
   }
 
-  /** Ends all there is, with `drain` ms for requests in flight. Throws what the disk refused to have removed. */
+  /**
+   * Ends all there is, with `drain` ms for requests in flight. Called again meanwhile, the shorter time counts. Throws what the disk refused
+   * to have removed.
+   */
   async end(drain: number): Promise<void> {
     this.#ending = true;
     // Whoever comes from now on is refused as soon as the last process has ended.
     this.#supervisor?.release();
     await this.#supervisor?.stop(drain);
     this.#supervisor = null;
-    this.folder.remove();
-    this.#lock.release();
+    // Once: what lies there from now on is of whoever takes the prefix next.
+    if (this.#ended) return;
+    this.#ended = true;
+    try {
+      this.folder.remove();
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /** The sockets of a supervisor that was killed, by their places: no connection is refused while there is no other. All or none, UDP apart. */
@@ -133,6 +144,19 @@ export class Launch {
     return new Map(
       [...held].map(([place, socket]) => [place, { ...socket, port: this.listeners[place]?.listener.port ?? 0 }]),
     );
+  }
+}
+
+/** A disk that cannot be written to is said: the next start removes what is left, and a lock is none once this process has ended. */
+export async function endTelling(
+  launch: Launch,
+  drain: number,
+  { log, prefix }: Pick<LaunchOptions, 'log' | 'prefix'>,
+): Promise<void> {
+  try {
+    await launch.end(drain);
+  } catch (error) {
+    log('warn', `left behind in ${prefix}: ${messageOf(error)}`);
   }
 }
 

@@ -6,7 +6,7 @@ import { nodeIdentity } from '../node-identity.ts';
 import { warnOfFewOpenFiles } from '../open-files.ts';
 import type { ClusterTls, DataPlane, DataPlaneOptions } from '../options.ts';
 import { setDamagedStorageAside } from './damaged-storage.ts';
-import { Launch, type LaunchedRuntime, plannedListeners, saying } from './launch.ts';
+import { endTelling, Launch, type LaunchedRuntime, plannedListeners, saying } from './launch.ts';
 import type { PlannedListener } from './listeners.ts';
 import type { SupervisorPlan } from './messages.ts';
 import type { Log } from './run.ts';
@@ -65,17 +65,8 @@ export async function startSupervised(
     await host.serve();
     return host;
   } catch (error) {
-    await end(launch, 0, options);
+    await endTelling(launch, 0, options);
     throw error;
-  }
-}
-
-/** A disk that cannot be written to is said: the next start removes what is left, and a lock is none once this process has ended. */
-async function end(launch: Launch, drain: number, { log, prefix }: DataPlaneOptions): Promise<void> {
-  try {
-    await launch.end(drain);
-  } catch (error) {
-    log('warn', `left behind in ${prefix}: ${messageOf(error)}`);
   }
 }
 
@@ -134,7 +125,7 @@ class SupervisedHost implements DataPlane {
   }
 
   stop(drain: number = DRAIN): Promise<void> {
-    return end(this.#launch, drain, this.#options);
+    return endTelling(this.#launch, drain, this.#options);
   }
 
   /** Has the supervisor that was started serve, and waits until every process does. */
