@@ -21,7 +21,7 @@ import { dataPlaneOptions, trustedKeys } from './data-plane-options.ts';
 import { choosePlugins } from './enabled-plugins.ts';
 import { prepareFolder } from './prepare.ts';
 import { reloading } from './reloading.ts';
-import { listenForSignals } from './signals.ts';
+import type { Signals } from './signals.ts';
 import type { BegunDataPlane, DataPlane, DataPlaneHost } from './start.ts';
 import { developmentNote, readyBlock, startingBlock } from './start-output.ts';
 import { outliveUnhandled } from './unhandled.ts';
@@ -37,14 +37,20 @@ export async function run(
   invocation: Invocation,
   { settings, warnings }: LoadedSettings,
   log: Log,
-  host: DataPlaneHost,
-  begun: PromiseSettledResult<BegunDataPlane> | null,
+  {
+    host,
+    begun,
+    signals,
+  }: {
+    readonly host: DataPlaneHost;
+    readonly begun: PromiseSettledResult<BegunDataPlane> | null;
+    readonly signals: Signals;
+  },
 ): Promise<void> {
   const conf = confFile(invocation.conf);
   for (const warning of warnings) log('warn', warning);
   process.stdout.write(startingBlock(settings));
   outliveUnhandled(log);
-  const signals = listenForSignals(log);
   const watch = new CertificateWatch(log);
 
   let controlPlane: ControlPlane | null = null;

@@ -4,7 +4,7 @@ import { isatty } from 'node:tty';
 import type { Log } from '../instance/log.ts';
 
 /** What the signals to a running instance ask for. */
-interface Signals {
+export interface Signals {
   /** Resolves with the first signal that asks to stop; another one, once it is no echo, ends the process at once. */
   readonly stop: Promise<string>;
   readonly stopping: boolean;

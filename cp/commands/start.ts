@@ -6,6 +6,7 @@ import { type Command, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneAddresses, dataPlaneOutput } from './data-plane-addresses.ts';
 import type { dataPlaneOptions } from './data-plane-options.ts';
 import type { ReadDataPlanePlugins } from './enabled-plugins.ts';
+import { listenForSignals } from './signals.ts';
 import type { DataPlaneAddresses } from './start-output.ts';
 
 type Options = Awaited<ReturnType<typeof dataPlaneOptions>>;
@@ -54,10 +55,12 @@ export function startCommand(host: DataPlaneHost): Command {
 async function start(invocation: Invocation, host: DataPlaneHost): Promise<void> {
   const loaded = settingsFor(invocation);
   const log = createLog(loaded.settings.log_level, undefined, loaded.settings.log_format);
+  // Before anything is begun: what a signal does by default would end this process in the middle of it.
+  const signals = listenForSignals(log);
   // What serves takes longest to be there: it comes first, and all else is read meanwhile.
   const begun = await begin(loaded.settings, log, host);
   const { run } = await import('./run.ts');
-  await run(invocation, loaded, log, host, begun);
+  await run(invocation, loaded, log, { host, begun, signals });
 }
 
 /** Null: what it serves on is known later, or it is on a host that cannot be begun. */
