@@ -42,7 +42,9 @@ export function phaseHooks(site: LuaSite, phases: ReadonlySet<LuaPhase>, run: Ru
   } else if (OF_REQUESTS.some((phase) => phases.has(phase))) {
     const filter = (request: GatewayRequest, reply: Reply): Step<Answer> => {
       const filtered = phases.has('header_filter') ? run(context('header_filter', request, { reply })) : undefined;
-      if (phases.has('body_filter')) reply.body.through(bodyFilter(run, context('body_filter', request, { reply })));
+      // No answer gets past it by a coding that its client chooses.
+      if (phases.has('body_filter'))
+        reply.body.through(bodyFilter(run, context('body_filter', request, { reply })), true);
       return filtered;
     };
     hooks.response = (request, reply) =>
@@ -95,7 +97,7 @@ const OF_REQUESTS: readonly LuaPhase[] = ['rewrite', 'access', 'header_filter', 
 
 /** Waits for the whole answer, and keeps what the service sent for the phases that ask for it. */
 async function buffer(request: GatewayRequest, reply: Reply): Promise<void> {
-  const bytes = await reply.body.read(BUFFERED);
+  const bytes = await reply.body.read(BUFFERED, true);
   const tables = requestTables(request);
   if (reply.source === 'service') tables.answer ??= bytes;
 }

@@ -260,7 +260,7 @@ function answerTable(call: LuaCall): LuaResult | Promise<LuaResult> {
 /** The service's body, as long as nothing of it has been sent, or where somebody said before that it would be asked for. Null: too long. */
 function wholeAnswer({ phase, reply, tables }: LuaContext): Uint8Array | null | Promise<Uint8Array | null> {
   if (tables.answer !== null) return tables.answer;
-  if (reply !== null && (phase === 'response' || phase === 'header_filter')) return reply.body.read(ANSWER_LIMIT);
+  if (reply !== null && (phase === 'response' || phase === 'header_filter')) return reply.body.read(ANSWER_LIMIT, true);
   if (tables.buffered) return new Uint8Array();
   const how = '(see: kong.service.request.enable_buffering function)';
   throw new Error(`service body is only available with buffered proxying ${how}`);

@@ -20,16 +20,18 @@ export interface Reply {
 export interface ReplyBody {
   /**
    * The whole of it, content codings undone, before the head is sent (Kong's `enable_buffering`): an event stream is waited for.
-   * Null when it is longer than `limit` bytes or in a coding other than gzip and deflate: it is then passed on all the same.
+   * Null when it is longer than `limit` bytes or in a coding other than gzip and deflate: it is then passed on all the same. With `orCoded`
+   * what is in another coding is given as it is.
    */
-  read(limit: number): Promise<Uint8Array | null>;
+  read(limit: number, orCoded?: boolean): Promise<Uint8Array | null>;
   /** Another body in its place: Content-Length follows, Content-Encoding goes. */
   replace(body: Uint8Array | string): void;
   /**
    * Passes it through a transformation as it streams, content codings undone: Content-Length and Content-Encoding go. False, and
-   * nothing is changed, for codings other than gzip and deflate.
+   * nothing is changed, for codings other than gzip and deflate; with `orCoded` what is in those is passed through as it is, and
+   * Content-Encoding stays.
    */
-  through(transformation: TransformStream<Uint8Array, Uint8Array>): boolean;
+  through(transformation: TransformStream<Uint8Array, Uint8Array>, orCoded?: boolean): boolean;
   /**
    * A copy of the bytes as they are sent, in whatever content coding, once all have come; null when it is longer than `limit`
    * bytes or broke off. Never delays the client.
@@ -82,9 +84,9 @@ export class ResponseReply implements Reply, ReplyBody {
     if (!isSource(content)) this.headers.set('Content-Length', String(bytesOf(content).length));
   }
 
-  async read(limit: number): Promise<Uint8Array | null> {
+  async read(limit: number, orCoded = false): Promise<Uint8Array | null> {
     const { content } = this.response;
-    const coding = this.headers.get('content-encoding');
+    const coding = this.#coding(orCoded);
     if (!isSource(content)) return decoded(bytesOf(content), coding, limit);
     if (Number(this.headers.get('content-length') ?? 0) > limit) return null;
     const { bytes, rest } = await readBody(content.stream(), limit);
@@ -99,17 +101,23 @@ export class ResponseReply implements Reply, ReplyBody {
     this.headers.set('Content-Length', String(bytes.length));
   }
 
-  through(transformation: TransformStream<Uint8Array, Uint8Array>): boolean {
+  through(transformation: TransformStream<Uint8Array, Uint8Array>, orCoded = false): boolean {
     const { content } = this.response;
-    const coding = this.headers.get('content-encoding');
+    const coding = this.#coding(orCoded);
     const format = coding === null ? null : decompressed(coding);
     if (coding !== null && format === null) return false;
     const stream = isSource(content) ? content.stream() : streamOf(bytesOf(content));
     const plain = format === null ? stream : undone(stream, format);
     this.response.content = streamSource(plain.pipeThrough(transformation));
-    this.headers.delete('content-encoding');
+    if (format !== null) this.headers.delete('content-encoding');
     this.headers.delete('content-length');
     return true;
+  }
+
+  /** What is to be undone; null: nothing. `orCoded`: what cannot be is left alone. */
+  #coding(orCoded: boolean): string | null {
+    const coding = this.headers.get('content-encoding');
+    return orCoded && coding !== null && decompressed(coding) === null ? null : coding;
   }
 
   copy(limit: number, done: (bytes: Uint8Array | null) => void): void {

@@ -255,11 +255,11 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
   let upstream: CaseUpstream;
   let store: RedisTestServer;
 
-  const get = (host: string, headers: [string, string][] = []) =>
+  const get = (host: string, headers: [string, string][] = [], path = '/some?a=b') =>
     exchange(
       {
         method: 'GET',
-        path: '/some?a=b',
+        path,
         headers: [['Host', `${host}.test`], ['Connection', 'close'], ...headers],
         body: null,
         tls: false,
@@ -422,6 +422,12 @@ describe.each(hosts)('plugins in Lua sent to the control plane of %s', (_, start
       text: 'said in parts',
     });
     expect(await get('limits')).toMatchObject({ status: 413, text: 'too long' });
+  });
+
+  it('see every answer, one in a coding that cannot be undone as it is', async () => {
+    expect((await get('buffers', [], '/headers?content-encoding=br')).text).toMatch(/^{"length":\d+}$/);
+    const coded = await get('limits', [], '/headers?content-encoding=br');
+    expect(coded).toMatchObject({ status: 413, headers: { 'content-encoding': 'br' }, text: 'too long' });
   });
 
   it('find in ngx.ctx what Kong keeps there, and tell empty arrays from empty objects', async () => {
