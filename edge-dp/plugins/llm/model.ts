@@ -31,27 +31,36 @@ function hasTemplate(value: unknown): boolean {
 }
 
 /** Kong fills in the first of a text only. */
-function filled<T>(value: T, request: GatewayRequest): T;
-function filled(value: unknown, request: GatewayRequest): unknown {
-  if (typeof value === 'string') return filledText(value, request);
+function filled<T>(value: T, request: GatewayRequest, name?: string): T;
+function filled(value: unknown, request: GatewayRequest, name = ''): unknown {
+  if (typeof value === 'string') return filledText(value, request, name);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, filled(item, request)]));
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, filled(item, request, name)]));
 }
 
-function filledText(text: string, request: GatewayRequest): string {
-  return text.replace(TEMPLATE, (_, expression: string) => {
+function filledText(text: string, request: GatewayRequest, name: string): string {
+  return text.replace(TEMPLATE, (_, expression: string, at: number) => {
     const [source = '', key = '', ...more] = expression.split('.');
     if (key === '' || more.length > 0) throw new TemplateProblem(`cannot parse expression for field '${text}'`);
     const value = lookedUp(source, key, request);
     if (value === null) throw new TemplateProblem(`${source} key ${key} was not provided`);
     if (leadsUp(value)) throw new TemplateProblem(`${source} key ${key} cannot be a part of a path`);
+    const inHost = (name === 'api_endpoint' ? /^[^/?#\\]*$/ : /^https?:\/\/[^/?#\\]*$/i).test(text.slice(0, at));
+    if (inHost && !HOST.test(value))
+      throw new TemplateProblem(`${source} key ${key} cannot be a part of a host's name`);
     return value;
   });
 }
 
-/** Whether it leads out of a folder in a URL, where the gateway's credentials would go along. */
+/** What ends no host's name, after which another could be named to the gateway's credentials. */
+const HOST = /^[\w.:-]+$/;
+
+/** Whether it leads out of a folder in a URL, where the gateway's credentials would go along. URLs are read without blanks. */
 function leadsUp(value: string): boolean {
-  return value.split(/[/\\]/).some((segment) => DOTS.test(segment));
+  return value
+    .replace(/[\s\p{Cc}]/gu, '')
+    .split(/[/\\]/)
+    .some((segment) => DOTS.test(segment));
 }
 
 const DOTS = /^(?:\.|%2e){1,2}$/i;

@@ -943,13 +943,17 @@ describe('ai-proxy', () => {
     { azure_instance: 'i', azure_deployment_id: '$(headers.x-a)' },
     { gemini: { api_endpoint: 'e.test', project_id: 'p', location_id: '$(headers.x-a)' } },
     { upstream_url: 'https://e.test/a/$(headers.x-a)' },
+    { upstream_url: 'https://e.test/a/$(query_params.x-a)' },
+    { upstream_url: 'https://$(headers.x-a).e.test/a' },
+    { gemini: { api_endpoint: '$(headers.x-a)-e.test', project_id: 'p', location_id: 'l' } },
   ])('lets what a client fills in lead nowhere else with the gateway’s credentials: %j', async (options) => {
     const provider = 'bedrock' in options ? 'bedrock' : 'gemini' in options ? 'gemini' : 'azure';
     const auth = { header_name: 'api-key', header_value: 'KEY', aws_access_key_id: 'i', aws_secret_access_key: 's' };
     const hooks = aiProxy.compile(proxyConfig({ provider, options, auth }), EVERYWHERE, fakeServices());
     const sent = async (filled: string) => {
       const headers = { 'content-type': 'application/json', 'x-a': filled };
-      const request = fakeRequest({ method: 'POST', headers, body: JSON.stringify(CHAT) });
+      const target = `/?x-a=${encodeURIComponent(filled)}`;
+      const request = fakeRequest({ method: 'POST', headers, target, body: JSON.stringify(CHAT) });
       const refused = await hooks.access?.(request);
       return { refused, target: request.upstream.target };
     };
@@ -957,7 +961,7 @@ describe('ai-proxy', () => {
     expect(none).toBeUndefined();
     const isHost = usual !== null && 'host' in usual && usual.host.includes('eu-west-1.a');
     const hosts = ['evil.test/', 'evil.test#', 'evil.test?', 'evil.test:81/', 'u@evil.test/'];
-    for (const elsewhere of ['..', 'a/../../b', '%2E./b', 'a\\..\\b', ...(isHost ? hosts : [])]) {
+    for (const elsewhere of ['..', 'a/../../b', '%2E./b', 'a\\..\\b', '.\t./b', '.. ', ...(isHost ? hosts : [])]) {
       const { refused, target } = await sent(elsewhere);
       expect(refused, elsewhere).toMatchObject({ status: 400 });
       expect(target).toBeNull();
