@@ -117,7 +117,8 @@ export class ResponseReply implements Reply, ReplyBody {
   /** What is to be undone; null: nothing. `orCoded`: what cannot be is left alone. */
   #coding(orCoded: boolean): string | null {
     const coding = this.headers.get('content-encoding');
-    return orCoded && coding !== null && decompressed(coding) === null ? null : coding;
+    if (coding === null || isNone(coding)) return null;
+    return orCoded && decompressed(coding) === null ? null : coding;
   }
 
   copy(limit: number, done: (bytes: Uint8Array | null) => void): void {
@@ -196,6 +197,11 @@ export function acceptReadable(headers: HeaderFields): void {
     return decompressed(name) !== null || name.trim().toLowerCase() === 'identity';
   });
   if (readable.length < items.length) headers.set('Accept-Encoding', readable.join(', ') || 'identity');
+}
+
+/** Some upstreams say that there is none. */
+function isNone(coding: string): boolean {
+  return /^\s*(?:identity)?\s*$/i.test(coding);
 }
 
 /** How the runtime calls a content coding it can undo. */

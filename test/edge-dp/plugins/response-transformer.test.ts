@@ -25,6 +25,10 @@ const ANSWERS: Readonly<Record<string, RequestListener>> = {
     response.write(JSON_BODY.slice(0, 7));
     setImmediate(() => response.end(JSON_BODY.slice(7)));
   },
+  '/identity': (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'Identity' });
+    response.end(JSON_BODY);
+  },
   '/brotli': (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'br' });
     response.end(brotliCompressSync(JSON_BODY));
@@ -95,7 +99,7 @@ describe('response-transformer', () => {
     gateway.raw(`${method} ${path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\nConnection: close\r\n\r\n`);
   const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4);
 
-  it.each(['/gzip', '/chunks'])('changes JSON that comes as %s, and says how long it is', async (path) => {
+  it.each(['/gzip', '/chunks', '/identity'])('changes JSON that comes as %s, and says how long it is', async (path) => {
     const answer = await get(path);
     expect(bodyOf(answer)).toBe(CHANGED);
     expect(answer).toMatch(new RegExp(`content-length: ${CHANGED.length}\r\n`, 'i'));
