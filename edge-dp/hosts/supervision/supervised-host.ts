@@ -222,9 +222,11 @@ async function keepAddresses(
   return listeners.map((bound, place) => {
     const now = wanted[place];
     const samePort = now?.listener.port === 0 || now?.listener.port === bound.listener.port;
-    if (now === undefined || now.name !== bound.name || now.address !== bound.address || !samePort) {
+    // A name may have several addresses, and be told another one of them first each time.
+    const sameAddress = now?.listener.host === bound.listener.host || now?.address === bound.address;
+    if (now === undefined || now.name !== bound.name || !sameAddress || !samePort) {
       throw new Error(`${bound.setting}: another address than at the start needs a restart`);
     }
-    return { ...now, listener: { ...now.listener, port: bound.listener.port } };
+    return { ...now, address: bound.address, listener: { ...now.listener, port: bound.listener.port } };
   });
 }
