@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../shared/thrown.ts';
-import { findInstance, type Instance } from '../instance/instance.ts';
+import { findInstance, findStopping, type Instance, notRunning } from '../instance/instance.ts';
 import { makePrefix } from '../instance/prefix.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
 
@@ -22,6 +22,7 @@ export async function startDetached(invocation: Invocation, patience = PATIENCE)
   const prefix = resolve(settingsFor(invocation).settings.prefix);
   const running = findInstance(prefix);
   if (running !== null) throw new CommandError(`Holdfast is already running at ${prefix} (pid ${running.pid})`);
+  if (findStopping(prefix) !== null) throw new CommandError(notRunning(prefix));
   makePrefix(prefix);
   const path = join(prefix, 'holdfast.log');
   const log = openSync(path, 'a', 0o600);

@@ -126,10 +126,11 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
     throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
   } finally {
     unfollow();
-    note.remove();
+    note.stopping();
     await dataPlane?.stop();
     await controlPlane?.drain(0);
     await controlPlane?.stop();
+    note.remove();
     // Of a Miniflare that did not start something may stay.
     setTimeout(() => process.exit(), LINGERING).unref();
   }

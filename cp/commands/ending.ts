@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../../shared/thrown.ts';
-import { findInstance, type Instance, isRunning, notRunning } from '../instance/instance.ts';
+import { findInstance, findStopping, type Instance, isRunning, notRunning } from '../instance/instance.ts';
 import { CommandError, folderFor, type Invocation } from './command.ts';
 
 /** The instance of the prefix that the settings name. Throws `CommandError` when none runs. */
@@ -11,19 +11,24 @@ export function instanceOf(invocation: Invocation): Instance {
   return instance;
 }
 
+/** The same, or the one that is stopping there. */
+export function endingOrRunning(invocation: Invocation): Instance {
+  return findStopping(folderFor(invocation)) ?? instanceOf(invocation);
+}
+
 /** Milliseconds a process gets after the signal that ends it at once. */
 const AT_ONCE = 5_000;
 
 /**
  * Asks an instance to stop by `signal`; what is in flight gets `patience` milliseconds (the instance itself gives it ten
- * seconds), then is cut off. Resolves once the process has ended; true: nothing was cut off.
+ * seconds), then is cut off. One that is stopping already is not asked again, which would cut that off now. Resolves once the process has ended; true: nothing was cut off.
  */
 export async function endInstance(
   instance: Instance,
   signal: 'SIGTERM' | 'SIGQUIT',
   patience: number,
 ): Promise<boolean> {
-  send(instance, signal);
+  if (instance.stopping !== true) send(instance, signal);
   if (await ended(instance, patience)) return true;
   // The second signal ends it at once.
   send(instance, 'SIGTERM');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Row, recordOrEmpty } from '../../shared/record.ts';
 import { messageOf } from '../../shared/thrown.ts';
 import { askInstance } from '../instance/ask.ts';
-import { findInstance, type Instance, notRunning } from '../instance/instance.ts';
+import { findInstance, findStopping, type Instance, notRunning } from '../instance/instance.ts';
 import { datesNotice } from '../pki/certificate-dates.ts';
 import { localUrl } from '../settings/addresses.ts';
 import type { Settings } from '../settings/properties.ts';
@@ -20,6 +20,7 @@ export const health: Command = {
 async function askHealth(invocation: Invocation): Promise<void> {
   const folder = folderFor(invocation);
   const instance = findInstance(folder);
+  if (findStopping(folder) !== null) throw new CommandError(notRunning(folder));
   // Those of this shell may lack what the instance was started with.
   const { role, interfaces, homes } = instance === null ? unnoted(invocation, folder) : noted(instance);
 

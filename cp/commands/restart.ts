@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { findInstance } from '../instance/instance.ts';
+import { findInstance, findStopping } from '../instance/instance.ts';
 import { type Command, settingsFor } from './command.ts';
 import { startDetached } from './detached.ts';
 import { endInstance } from './ending.ts';
@@ -13,7 +13,8 @@ export const restart: Command = {
   examples: ['holdfast restart', 'holdfast restart --conf /etc/holdfast/holdfast.conf'],
   async run(invocation) {
     // Settings that do not work end nothing.
-    const instance = findInstance(resolve(settingsFor(invocation).settings.prefix));
+    const prefix = resolve(settingsFor(invocation).settings.prefix);
+    const instance = findInstance(prefix) ?? findStopping(prefix);
     if (instance !== null) await endInstance(instance, 'SIGTERM', PATIENCE);
     await startDetached(invocation);
   },

@@ -126,13 +126,14 @@ export async function run(
   } catch (error) {
     throw error instanceof CommandError ? error : new CommandError(`cannot start: ${describeFailure(error)}`);
   } finally {
-    note.remove();
+    note.stopping();
     watch.stop();
     await fallback?.stop();
     if (dataPlane === null && begun?.status === 'fulfilled') await begun.value.end();
     // Side by side, under one limit. The link between the two goes last: a request in flight may need it.
     const drained = await Promise.allSettled([dataPlane?.stop(DRAIN), controlPlane?.drain(DRAIN)]);
     await controlPlane?.stop();
+    note.remove();
     for (const half of drained)
       if (half.status === 'rejected') log('error', `stopping: ${describeFailure(half.reason)}`);
   }

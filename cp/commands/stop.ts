@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, wholeNumber } from './command.ts';
-import { endInstance, instanceOf } from './ending.ts';
+import { endInstance, endingOrRunning } from './ending.ts';
 
 /** Seconds: what an instance gives to requests in flight, and some to close its database. */
 const STOP_PATIENCE = 20;
@@ -12,7 +12,7 @@ export const stop: Command = {
   summary: 'stop a running instance; requests in flight get up to 10 seconds',
   examples: ['holdfast stop', 'holdfast stop --prefix /var/lib/holdfast'],
   async run(invocation) {
-    const instance = instanceOf(invocation);
+    const instance = endingOrRunning(invocation);
     told(instance.pid, await endInstance(instance, 'SIGTERM', STOP_PATIENCE * 1000));
   },
 };
@@ -32,7 +32,7 @@ export const quit: Command = {
   async run(invocation) {
     const timeout = wholeNumber(invocation.options.timeout, 'timeout', 0, QUIT_TIMEOUT) ?? QUIT_TIMEOUT;
     const wait = wholeNumber(invocation.options.wait, 'wait', 0, 3600) ?? 0;
-    const instance = instanceOf(invocation);
+    const instance = endingOrRunning(invocation);
     await sleep(wait * 1000);
     // Closing the database is no part of the time for requests.
     const patience = timeout === QUIT_TIMEOUT ? STOP_PATIENCE : timeout;

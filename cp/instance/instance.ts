@@ -25,6 +25,8 @@ export interface Instance {
   readonly status?: string;
   /** Where data planes under development link (`cluster_dev_listen`). */
   readonly development?: string;
+  /** It has been told to stop, and finishes what is in flight: it takes nothing new, but all that it had is taken still. */
+  readonly stopping?: true;
 }
 
 const FILE = 'instance.json';
@@ -64,6 +66,11 @@ export class InstanceNote {
     }
   }
 
+  /** From now on it counts as one that is stopping, until the note is removed or the process has ended. */
+  stopping(): void {
+    if (this.#instance !== null) this.write({ ...this.#instance, stopping: true });
+  }
+
   /** Never throws, either: one that stays is that of a process that has ended, which counts for nothing. */
   remove(): void {
     clearTimeout(this.#retry);
@@ -97,11 +104,24 @@ export function notRunning(prefix: string): string {
     if (error instanceof Error && 'code' in error && error.code === 'EACCES')
       return `whether Holdfast runs at ${prefix} is not for this user to know: ask as the one it runs as, or as root`;
   }
+  const ending = findStopping(prefix);
+  if (ending !== null) return `Holdfast (pid ${ending.pid}) is stopping at ${prefix}: it finishes what is in flight`;
   return `Holdfast is not running at ${prefix}; start it with 'holdfast start', or name its folder with --prefix`;
 }
 
-/** The instance that runs in `prefix`, or null when none does (a note left by a killed one does not count). */
+/** The instance that runs in `prefix`, or null when none does (one that is stopping, or a note left by a killed one, does not count). */
 export function findInstance(prefix: string): Instance | null {
+  const instance = findNoted(prefix);
+  return instance?.stopping === true ? null : instance;
+}
+
+/** The instance of `prefix` that has been told to stop, and has not ended yet. */
+export function findStopping(prefix: string): Instance | null {
+  const instance = findNoted(prefix);
+  return instance?.stopping === true ? instance : null;
+}
+
+function findNoted(prefix: string): Instance | null {
   let instance: Instance;
   try {
     // One of an earlier version told less.

@@ -1,11 +1,14 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 import { findInstance } from '../../cp/instance/instance.ts';
 import { freshPrefix } from '../embedded-database.ts';
 import { freePorts } from '../free-port.ts';
+import { once } from '../once.ts';
+import { until } from '../until.ts';
 import { admin as ask, runHoldfast } from './processes.ts';
 
 const prefix = await freshPrefix('migrated');
@@ -171,13 +174,30 @@ describe('an instance in the background', () => {
     expect(await bare('check')).toMatchObject({ code: 1, output: expect.stringContaining('NOWHERE is not set') });
     expect(await bare('health')).toMatchObject({ code: 0, output: expect.stringContaining('is healthy at') });
     expect(await bare('reload')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has reloaded\n` });
-    const draining = `Holdfast (pid ${after}) is draining: /status/ready answers 503\n`;
+
+    // What is in flight holds it for some seconds: whoever starts another waits for its end.
+    const half = connect(admin, '127.0.0.1');
+    half.write('POST /services HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n');
+    expect(String((await once(half, 'data'))[0])).toContain('100 Continue');
+    process.kill(Number(after), 'SIGTERM');
+    await until(() => findInstance(prefix) === null, 'the stop to begin');
+    const refusals = await Promise.all([run('start', '--detach'), run('drain'), run('health')]);
+    for (const refusal of refusals)
+      expect(refusal).toEqual({
+        code: 1,
+        output: expect.stringContaining(`Holdfast (pid ${after}) is stopping at ${prefix}`),
+      });
+    half.destroy();
+    expect(await run('restart')).toMatchObject({ code: 0 });
+    const last = findInstance(prefix)?.pid;
+    expect(last).not.toBe(after);
+    const draining = `Holdfast (pid ${last}) is draining: /status/ready answers 503\n`;
     expect(await bare('drain')).toEqual({ code: 0, output: draining });
     expect(await run('health')).toEqual({
       code: 1,
       output: expect.stringMatching(/Status API +answers 503: .*draining/),
     });
-    expect(await bare('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has stopped\n` });
+    expect(await bare('quit', '--timeout', '3')).toEqual({ code: 0, output: `Holdfast (pid ${last}) has stopped\n` });
     for (const command of ['stop', 'drain'])
       expect(await run(command)).toEqual({ code: 1, output: expect.stringContaining('is not running at') });
     expect(existsSync(join(prefix, 'instance.json'))).toBe(false);
