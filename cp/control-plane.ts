@@ -206,6 +206,7 @@ export async function startControlPlane(
         certificates: () => certificates,
         localStatus: () => localStatus,
       });
+    const stopping = new AbortController();
     const options: AdminOptions = {
       store: dbless ? readOnly(store) : store,
       acme,
@@ -220,6 +221,7 @@ export async function startControlPlane(
       signingKeys: ring,
       browsers,
       authors,
+      stopping: stopping.signal,
       metrics,
       log: ownLog,
     };
@@ -287,6 +289,7 @@ export async function startControlPlane(
         certificates = inUse;
       },
       async drain(limit) {
+        stopping.abort();
         // Nobody who reads them goes by himself.
         await events.close();
         status.drain();

@@ -38,6 +38,8 @@ export interface AdminOptions {
   readonly browsers: BrowserGuard;
   /** Who is written down with a change. */
   readonly authors: Authors;
+  /** Aborted when no more requests are taken: those that would wait are answered. Absent: that is not told. */
+  readonly stopping?: AbortSignal;
   readonly log: AdminLog;
 }
 

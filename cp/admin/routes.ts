@@ -77,7 +77,7 @@ export function adminRoutes(options: AdminOptions): AdminRoute[] {
     clusteringRoutes(cluster),
     eventRoutes(options.events),
     signingKeyRoutes(options.signingKeys),
-    waitRoutes(cluster, options.store.changes),
+    waitRoutes(cluster, options.store.changes, options.stopping),
     debugRouteRoutes(cluster),
     proxyCacheRoutes(cluster),
     logLevelRoutes(log, cluster, settings.role === 'control_plane' ? CONTROL_PLANES_LOG_LEVEL : CLUSTER_LOG_LEVEL),

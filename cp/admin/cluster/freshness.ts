@@ -35,7 +35,11 @@ export function tellSerial(routes: readonly AdminRoute[], changes: Pick<ChangeFe
 }
 
 /** `/wait` and `/wait/{serial}`: answer once data planes serve that config, or a later one. */
-export function waitRoutes(cluster: ClusterView | null, changes: Pick<ChangeFeed, 'serial'>): AdminRoute[] {
+export function waitRoutes(
+  cluster: ClusterView | null,
+  changes: Pick<ChangeFeed, 'serial'>,
+  stopping?: AbortSignal,
+): AdminRoute[] {
   const query = [
     {
       name: 'group',
@@ -62,14 +66,14 @@ export function waitRoutes(cluster: ClusterView | null, changes: Pick<ChangeFeed
   };
   const waiting = (summary: string, serialOf: (call: Call) => Promise<number> | number): AdminRoute['methods'] => ({
     GET: {
-      describe: { summary, tag: 'cluster', query, success, errors: [400, 504] },
+      describe: { summary, tag: 'cluster', query, success, errors: [400, 503, 504] },
       async handle(call) {
         if (cluster === null) throw new Refusal(message(400, 'this control plane has no data planes'));
         const asked = { serial: await serialOf(call), ...read(call.query) };
         if (asked.group !== null && !cluster.groups().includes(asked.group)) {
           throw new Refusal(message(400, `group: there is no group '${asked.group}'`));
         }
-        return wait(cluster, asked, call.signal);
+        return wait(cluster, asked, call.signal, stopping);
       },
     },
   });
@@ -104,8 +108,16 @@ function read(query: Query): Omit<Asked, 'serial'> {
   return { timeout, group: query.get('group') ?? null, nodes: nodes.filter((name) => name !== '') };
 }
 
-/** `gone`: nobody waits any more, and the database is not to be asked for them. */
-async function wait(cluster: ClusterView, asked: Asked, gone: AbortSignal): Promise<Reply> {
+/**
+ * `gone`: nobody waits any more, and the database is not to be asked for them. `stopping`: this control plane is not to be held by who waits;
+ * it is looked at between the pauses, which are short, since what listens to it would have to be let go of for each request.
+ */
+async function wait(
+  cluster: ClusterView,
+  asked: Asked,
+  gone: AbortSignal,
+  stopping: AbortSignal | undefined,
+): Promise<Reply> {
   const deadline = performance.now() + asked.timeout * 1000;
   for (let pause = PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
     const chosen = chosenOf(await cluster.serials(), asked);
@@ -117,6 +129,10 @@ async function wait(cluster: ClusterView, asked: Asked, gone: AbortSignal): Prom
       const more = late.length > MOST_NAMED ? `; and ${late.length - MOST_NAMED} more` : '';
       const text = `serial ${asked.serial} is not served after ${asked.timeout} s: ${why}${more}`;
       return { status: 504, body: { message: text, serial: asked.serial, nodes } };
+    }
+    if (stopping?.aborted === true) {
+      const text = `serial ${asked.serial} is not served yet, and this control plane is stopping: ask another one`;
+      return { status: 503, body: { message: text, serial: asked.serial, nodes } };
     }
     const left = Math.max(0, deadline - performance.now());
     await sleep(Math.min(pause, left), null, { signal: gone }).catch(() => undefined);

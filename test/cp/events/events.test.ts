@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { EventHub } from '../../../cp/events/hub.ts';
 import { NodeNews } from '../../../cp/events/node-news.ts';
@@ -6,6 +8,7 @@ import { loadSigningKey } from '../../../cp/pki/cluster-tls.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { NodeStanding } from '../../../cp/store/store.ts';
 import { recordOrEmpty } from '../../../shared/record.ts';
+import { once } from '../../once.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { controlPlaneOver, hello, TestLink, verify } from '../cluster/control-plane.ts';
 import { type RunningControlPlane, runControlPlane } from '../running-control-plane.ts';
@@ -205,9 +208,17 @@ test('pages of the web UI may read it, others may not; streams end when the cont
   expect((await fetch(`${a.admin}/events`, { method: 'HEAD' })).headers.get('content-type')).toContain('event-stream');
   expect((await fetch(`${a.admin}/events`, { method: 'POST' })).status).toBe(405);
   await own.event('hello');
+  // Neither do those who wait for data planes; this one is known to be in flight.
+  const waiting = request(`${a.admin}/wait/999999999?timeout=300`, { headers: { expect: '100-continue' } });
+  waiting.flushHeaders();
+  await once(waiting, 'continue');
+  const answered = once(waiting, 'response');
   // Far longer than the test may take: it does not wait for those who read.
   await a.plane.drain(3_600_000);
   await expect.poll(() => [own.ended, foreign.ended], { timeout: 60_000 }).toEqual([true, true]);
+  const [answer] = await answered;
+  expect(answer.statusCode).toBe(503);
+  expect(await text(answer)).toContain('this control plane is stopping: ask another one');
 });
 
 test('one who does not read is cut off alone, one too many is refused, and a quiet stream has comments', async () => {
