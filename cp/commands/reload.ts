@@ -22,9 +22,10 @@ async function reloadInstance(invocation: Invocation): Promise<void> {
   requireItsConf(invocation.conf, instance);
   const asked = process.hrtime.bigint();
   process.kill(instance.pid, 'SIGHUP');
-  const { failure } = await outcome(folder, instance, asked);
+  const { failure, half } = await outcome(folder, instance, asked);
   if (failure !== null) {
-    throw new CommandError(`Holdfast (pid ${instance.pid}) runs on as it was, the reload failed: ${failure}`);
+    const what = half === true ? 'has what is new at its control plane alone' : 'runs on as it was';
+    throw new CommandError(`Holdfast (pid ${instance.pid}) ${what}, the reload failed: ${failure}`);
   }
   process.stdout.write(`Holdfast (pid ${instance.pid}) has reloaded\n`);
 }

@@ -7,7 +7,7 @@ import type { FallbackImport } from '../fallback/import.ts';
 import { InstanceNote, NO_RELOADS } from '../instance/instance.ts';
 import type { Log } from '../instance/log.ts';
 import { LISTENER_CERTIFICATES, listenersWithoutCertificate } from '../listeners/listener-pair.ts';
-import { certificatesInUse } from '../pki/certificate-dates.ts';
+import { type CertificateInUse, certificatesInUse } from '../pki/certificate-dates.ts';
 import { CertificateWatch } from '../pki/certificate-watch.ts';
 import { clusterPair } from '../pki/cluster-pair.ts';
 import { loadSigningKey, loadTrustedKeys } from '../pki/cluster-tls.ts';
@@ -109,12 +109,17 @@ export async function run(
       reloading(settings, {
         controlPlane,
         dataPlane: plane && {
-          reload: async (now) => plane.reload(await dataPlaneOptions(withLocal(now, controlPlane), log, plugins)),
+          async prepare(now) {
+            const options = await dataPlaneOptions(withLocal(now, controlPlane), log, plugins);
+            return () => plane.reload(options);
+          },
         },
         read: () => settingsFor(invocation).settings,
-        done(now, failure, began) {
+        done(now, { failure, half }, began) {
           if (failure === null) certificates = certificatesInUse(now);
-          reloads = { count: reloads.count + 1, failure, began: String(began) };
+          // Some are those of before, some are new: which end shows which is not known here.
+          else if (half !== null) certificates = withThoseOf(half, certificates);
+          reloads = { count: reloads.count + 1, failure, ...(half && { half: true }), began: String(began) };
           record();
         },
         stopping: () => signals.stopping,
@@ -159,6 +164,16 @@ async function startFallbackImport(settings: Settings, log: Log): Promise<Fallba
   const certified = leaf === undefined ? {} : certifiedLabels(new X509Certificate(leaf).subjectAltName);
   const labels = labelsOf({ labels: settings.cluster_dp_labels, group: settings.cluster_group }, certified);
   return new FallbackImport({ storage, folder, trusted: trustedKeys(settings), labels, log: log.part('fallback') });
+}
+
+function withThoseOf(settings: Settings, before: readonly CertificateInUse[]): readonly CertificateInUse[] {
+  try {
+    const all = [...before, ...certificatesInUse(settings)];
+    return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
+  } catch {
+    // Gone since they were read.
+    return before;
+  }
 }
 
 /** The local data plane finds its control plane where it really listens, also when the port was left open. */

@@ -17,9 +17,14 @@ export interface Instance {
   readonly certificates: readonly CertificateInUse[];
   /**
    * How many reloads it has been through, why the last one failed, and when that began, by the clock that all processes of a machine share
-   * and nobody sets (nanoseconds); an earlier version does not say.
+   * and nobody sets (nanoseconds); an earlier version does not say. `half`: the control plane has what is new all the same.
    */
-  readonly reloads: { readonly count: number; readonly failure: string | null; readonly began?: string };
+  readonly reloads: {
+    readonly count: number;
+    readonly failure: string | null;
+    readonly half?: boolean;
+    readonly began?: string;
+  };
   /** Base URLs; absent where the role has none. */
   readonly admin?: string;
   readonly status?: string;

@@ -47,7 +47,7 @@ it('leaves the level of the log as it was where the reload fails', async () => {
         controlPlane: { renew },
         dataPlane: null,
         read: () => at('debug'),
-        done: (_settings, failure) => told(failure),
+        done: (_settings, { failure }) => told(failure),
         stopping: () => false,
         log,
       })();
@@ -56,4 +56,27 @@ it('leaves the level of the log as it was where the reload fails', async () => {
   expect(log.level).toBe('notice');
   expect(await answer(async () => {})).toBeNull();
   expect(log.level).toBe('debug');
+});
+
+it('changes nothing where the data plane cannot be given what is new, and says what is where it does not take it', async () => {
+  const settings = loadSettings({ environment: {} }).settings;
+  const done: string[] = [];
+  const answer = (prepare: () => Promise<() => Promise<void>>) =>
+    new Promise<unknown>((told) => {
+      reloading(settings, {
+        controlPlane: { renew: async () => void done.push('control plane') },
+        dataPlane: { prepare },
+        read: () => loadSettings({ environment: { HOLDFAST_SSL_CIPHER_SUITE: 'old' } }).settings,
+        done: (_settings, outcome) => told(outcome),
+        stopping: () => false,
+        log: createLog('crit', () => undefined),
+      })();
+    });
+  expect(await answer(() => Promise.reject(new Error('no pair')))).toEqual({ failure: 'no pair', half: null });
+  expect(done).toEqual([]);
+  expect(await answer(async () => () => Promise.reject(new Error('no process')))).toEqual({
+    failure: 'no process',
+    half: expect.objectContaining({ ssl_cipher_suite: 'old' }),
+  });
+  expect(done).toEqual(['control plane']);
 });

@@ -45,7 +45,7 @@ describe('a reload', () => {
     });
     const reload = reloading(defaults, {
       controlPlane: null,
-      dataPlane: { reload: () => gate },
+      dataPlane: { prepare: async () => () => gate },
       read,
       done: (settings) => taken.push(settings),
       stopping: () => false,
