@@ -18,6 +18,9 @@ const LONGEST = 64 << 20;
 /** A pipe that nobody reads is an error: a wait for it would hold a thread that all of the process needs. */
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
+/** The last write to each file, by its path: two listeners may have one log, which is moved away once. */
+const turns = new Map<string, Promise<void>>();
+
 /** A log file of a plane: its absolute path, in a folder that is there, and the format. */
 export function accessLogFile(
   { path, format }: AccessLogTarget,
@@ -42,6 +45,8 @@ export class AccessLog {
   #writing: Promise<void> | null = null;
   /** Why the last attempt failed: said once. */
   #failure: string | null = null;
+  /** The file is too long, and stays: said once. */
+  #stays = false;
 
   /** `longest`: bytes after which a file becomes `<name>.1`, in place of the one before. */
   constructor({ path, format }: AccessLogFile, log: Log, longest = LONGEST) {
@@ -96,8 +101,10 @@ export class AccessLog {
       if (this.#path === '/dev/stdout') process.stdout.write(text);
       else if (this.#path === '/dev/stderr') process.stderr.write(text);
       else {
-        await this.#makeRoom(Buffer.byteLength(text));
-        await appendFile(this.#path, text, { flag: FLAGS });
+        await inTurn(this.#path, async () => {
+          await this.#makeRoom(Buffer.byteLength(text));
+          await appendFile(this.#path, text, { flag: FLAGS });
+        });
       }
       this.#failure = null;
     } catch (error) {
@@ -111,7 +118,26 @@ export class AccessLog {
     const file = await stat(this.#path).catch(() => null);
     // What is no file (a pipe) has no end, and a lone line longer than that goes into a file of its own.
     if (file?.isFile() !== true || file.size === 0 || file.size + bytes <= this.#longest) return;
-    await rename(this.#path, `${this.#path}.1`);
+    try {
+      await rename(this.#path, `${this.#path}.1`);
+      this.#stays = false;
+    } catch (error) {
+      // Lines are worth more than the bound, which somebody else may keep who set up the folder.
+      if (!this.#stays)
+        this.#log('error', `access log ${this.#path}: it is too long, and cannot be moved away: ${messageOf(error)}`);
+      this.#stays = true;
+    }
+  }
+}
+
+async function inTurn(path: string, write: () => Promise<void>): Promise<void> {
+  const own = (turns.get(path) ?? Promise.resolve()).then(write);
+  const over = own.catch(() => undefined);
+  turns.set(path, over);
+  try {
+    await own;
+  } finally {
+    if (turns.get(path) === over) turns.delete(path);
   }
 }
 
