@@ -105,7 +105,9 @@ it('goes on in a file that cannot be moved away, and says so once', async () => 
       await expect.poll(() => readFile(path, 'utf8').catch(() => ''), { message: line }).toContain(line);
     }
     expect(await readFile(path, 'utf8')).toBe(`${wanted.join('\n')}\n`);
-    expect(said).toEqual([expect.stringMatching(/access log .*access\.log: it is too long, and cannot be moved away: E/)]);
+    expect(said).toEqual([
+      expect.stringMatching(/access log .*access\.log: it is too long, and cannot be moved away: E/),
+    ]);
   } finally {
     server.closeAllConnections();
     server.close();
