@@ -82,6 +82,23 @@ export class AcmeOrders {
     const workspace = await this.#options.store.workspace(name);
     if (workspace === null) throw new AcmeError(`there is no workspace '${name}'`);
     const storage = new AcmeStorage(workspace);
+    const lock = `kong_acme:update_lock:${host}`;
+    if (!(await storage.add(lock, 'placeholder', LOCK))) throw new OrderUnderWay(host);
+    try {
+      await this.#ifNotPaused(workspace, storage, config, host, needed);
+    } finally {
+      await storage.delete(lock);
+    }
+  }
+
+  /** With its lock held: a failure that the last one who had it met is known then. */
+  async #ifNotPaused(
+    workspace: Workspace,
+    storage: AcmeStorage,
+    config: AcmeConfig,
+    host: string,
+    needed: () => Promise<boolean>,
+  ): Promise<void> {
     const backoff = `kong_acme:fail_backoff:${host}`;
     const before = readBackoff(await storage.get(backoff));
     const wait = before.until - Math.floor(Date.now() / 1000);
@@ -91,8 +108,6 @@ export class AcmeOrders {
           'config.fail_backoff_minutes',
       );
     }
-    const lock = `kong_acme:update_lock:${host}`;
-    if (!(await storage.add(lock, 'placeholder', LOCK))) throw new OrderUnderWay(host);
     try {
       if (!(await needed())) return;
       if (isIP(host) !== 0) {
@@ -110,8 +125,6 @@ export class AcmeOrders {
       const until = Math.floor(Date.now() / 1000 + pause);
       await storage.put(backoff, JSON.stringify({ until, failures }), Math.ceil(pause) + LONGEST_BACKOFF);
       throw error;
-    } finally {
-      await storage.delete(lock);
     }
   }
 

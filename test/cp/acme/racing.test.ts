@@ -133,3 +133,34 @@ it('an order that a stop breaks off leaves neither a challenge nor a lock nor a 
   silent.close();
   silent.closeAllConnections();
 });
+
+it('a control plane that is a moment late keeps the pause after the other one’s failure', async () => {
+  const [first] = planes();
+  const config = await first.configOf(workspace);
+  if (config === null) throw new Error('there is no acme plugin');
+  // Gets to the lock when the other one is through with it.
+  const late = new AcmeOrders({
+    store: {
+      async workspace(name) {
+        const found = await store.workspace(name);
+        if (found === null) return null;
+        const entity: Workspace['entity'] = (kind) => {
+          const rows = found.entity(kind);
+          const insert: typeof rows.insert = async (...row) => {
+            await expect(first.update(workspace, config, '192.0.2.1')).rejects.toThrow('is an address');
+            return rows.insert(...row);
+          };
+          return { ...rows, insert };
+        };
+        return { ...found, entity };
+      },
+    },
+    challenges: { publish: async () => undefined, withdraw: async () => undefined },
+    trust: { publicCas: false, certificates: [] },
+    log: () => undefined,
+  });
+  await expect(late.update(workspace, config, '192.0.2.1')).rejects.toThrow('please try again in');
+  const storage = new AcmeStorage(workspace);
+  expect(JSON.parse((await storage.get('kong_acme:fail_backoff:192.0.2.1')) ?? '').failures).toBe(1);
+  expect(await storage.get('kong_acme:update_lock:192.0.2.1')).toBeNull();
+});
