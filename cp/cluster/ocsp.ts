@@ -67,8 +67,17 @@ export function revocationCheck({ mode, ca, log }: RevocationOptions): Revocatio
     const issuer = authorities.find((one) => leaf.checkIssued(one) && leaf.verify(one.publicKey));
     if (issuer === undefined) throw new NoOcspAnswer('its issuer is not in cluster_ca_cert; add it to that file');
     const verdict = await ask(leaf, issuer);
-    verdicts.set(leaf.fingerprint256, verdict);
+    keep(leaf, verdict);
     return verdict;
+  }
+
+  /** Those that come first were kept first, and are the first to end, or nearly so. */
+  function keep(leaf: X509Certificate, verdict: Verdict): void {
+    for (const [fingerprint, { until }] of verdicts) {
+      if (until > Date.now()) break;
+      verdicts.delete(fingerprint);
+    }
+    verdicts.set(leaf.fingerprint256, verdict);
   }
 
   return async (leaf) => {
@@ -96,11 +105,20 @@ async function ask(leaf: X509Certificate, issuer: X509Certificate): Promise<Verd
     signal: AbortSignal.timeout(TIMEOUT),
   });
   if (response.status !== 200) throw new NoOcspAnswer(`${url} answered with status ${response.status}`);
-  const answer = await response.arrayBuffer();
-  if (answer.byteLength === 0 || answer.byteLength > LARGEST_ANSWER) {
-    throw new NoOcspAnswer(`${url} answered with ${answer.byteLength} bytes`);
+  return read(await bytesOf(response, url), question, issuer);
+}
+
+/** Never holds more than an answer may have. */
+async function bytesOf({ body }: Response, url: string): Promise<ArrayBuffer> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of body ?? []) {
+    size += part.byteLength;
+    if (size > LARGEST_ANSWER) throw new NoOcspAnswer(`${url} answered with more than ${LARGEST_ANSWER} bytes`);
+    parts.push(part);
   }
-  return read(answer, question, issuer);
+  if (size === 0) throw new NoOcspAnswer(`${url} answered with 0 bytes`);
+  return new Uint8Array(Buffer.concat(parts)).buffer;
 }
 
 /** Believes an answer only when the issuer, or a responder it appointed, signed it, and only about this certificate. */

@@ -56,6 +56,19 @@ describe('the revocation check', () => {
     expect(responder.asked - before).toBe(2);
   });
 
+  test('keeps nothing of certificates that do not come back', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const checking = check('on');
+    const [gone, other] = [await leafOf(), await leafOf()];
+    await checking(gone);
+    vi.setSystemTime(Date.now() + 301_000);
+    const forgotten = vi.spyOn(Map.prototype, 'delete');
+    onTestFinished(() => forgotten.mockRestore());
+    await checking(other);
+    expect(forgotten.mock.calls.flat()).toContain(gone.fingerprint256);
+  });
+
   test('refuses a revoked certificate in both modes', async () => {
     behaviour = { status: revoked() };
     for (const mode of ['on', 'optional'] as const) {
@@ -69,6 +82,7 @@ describe('the revocation check', () => {
       [{}, undefined, 'names no OCSP responder'],
       [{}, 'http://127.0.0.1:1/', 'cannot be had'],
       [{ http: 500 }, url, 'answered with status 500'],
+      [{ endless: true }, url, 'answered with more than 65536 bytes'],
       [{ signer: stranger }, url, 'not signed by its issuer'],
       [{ signer: stranger, status: revoked() }, url, 'not signed by its issuer'],
       [{ age: 86_400_000 }, url, 'no longer valid'],

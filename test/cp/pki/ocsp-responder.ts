@@ -33,6 +33,8 @@ export interface Behaviour {
   readonly validity?: number | null;
   readonly http?: number;
   readonly otherSerial?: boolean;
+  /** Answers without an end. */
+  readonly endless?: boolean;
 }
 
 /** A running OCSP responder. */
@@ -49,6 +51,15 @@ export async function startResponder(ca: Authority, next: () => Behaviour): Prom
   const server = createServer(async (request, response) => {
     asked++;
     const behaviour = next();
+    if (behaviour.endless) {
+      response.writeHead(200, { 'content-type': 'application/ocsp-response' });
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(16 << 10)));
+      };
+      response.on('drain', more);
+      more();
+      return;
+    }
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const parsed = AsnConvert.parse(Buffer.concat(chunks), OCSPRequest);
