@@ -40,6 +40,8 @@ const LAST_ATTEMPT = 10_000;
 export class FallbackExport {
   readonly #options: FallbackExportOptions;
   readonly #garbage = new Map<ObjectName, number>();
+  /** When what was deleted lately was: another control plane may have named it in the same moment. */
+  readonly #deleted = new Map<ObjectName, number>();
   readonly #unsubscribe: () => void;
   readonly #stop = new AbortController();
   #pending = false;
@@ -111,10 +113,11 @@ export class FallbackExport {
       return null;
     }
     this.#overtaken = false;
-    if (there !== null && isSame(there.file, file)) return null;
     const named = new Set<ObjectName>();
+    for (const { manifest } of releases) for (const name of publisher.missing(manifest, null)) named.add(name);
+    await this.#putBack(named);
+    if (there !== null && isSame(there.file, file)) return null;
     for (const { manifest } of releases) {
-      for (const name of publisher.missing(manifest, null)) named.add(name);
       const missing = [...publisher.missing(manifest, there?.manifests.get(manifest.group) ?? null)];
       await this.#write(missing);
     }
@@ -172,7 +175,8 @@ export class FallbackExport {
 
   async #write(names: ObjectName[]): Promise<void> {
     const { storage, publisher } = this.#options;
-    const workers = Array.from({ length: WIDTH }, async () => {
+    const failures: unknown[] = [];
+    const worker = async () => {
       for (let name = names.pop(); name !== undefined; name = names.pop()) {
         const found = publisher.object(name);
         // A newer release came, which goes out next.
@@ -180,8 +184,25 @@ export class FallbackExport {
         await storage.put(objectFile(name), found.gzip);
         this.#garbage.delete(name);
       }
-    });
+    };
+    const workers = Array.from({ length: WIDTH }, () =>
+      worker().catch((error: unknown) => {
+        failures.push(error);
+        // The others stop, too, and are waited for: the next attempt is not to run beside this one.
+        names.length = 0;
+      }),
+    );
     await Promise.all(workers);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** What is named again and was deleted here is there only if it was put after that. */
+  async #putBack(named: ReadonlySet<ObjectName>): Promise<void> {
+    const now = Date.now();
+    for (const [name, at] of this.#deleted) if (now - at > GRACE) this.#deleted.delete(name);
+    const again = [...this.#deleted.keys()].filter((name) => named.has(name));
+    await this.#write([...again]);
+    for (const name of again) this.#deleted.delete(name);
   }
 
   /** Deletes what nothing names for some time. */
@@ -189,12 +210,13 @@ export class FallbackExport {
     const { storage, publisher } = this.#options;
     const now = Date.now();
     for (const manifest of before) {
-      for (const name of publisher.missing(manifest, null))
-        if (!named.has(name) && !this.#garbage.has(name)) this.#garbage.set(name, now);
+      // Named until now, whatever was known of it before: another control plane may have named it again.
+      for (const name of publisher.missing(manifest, null)) if (!named.has(name)) this.#garbage.set(name, now);
     }
     for (const [name, since] of this.#garbage) {
       if (named.has(name)) this.#garbage.delete(name);
       else if (now - since > GRACE) {
+        this.#deleted.set(name, now);
         await storage.delete(objectFile(name));
         this.#garbage.delete(name);
       }
