@@ -21,18 +21,37 @@ export class DocumentRoom {
     this.#most = most;
   }
 
-  /** Throws `Refusal` for JSON that would be too large, before anything is made of it; text of another kind passes. */
+  /**
+   * Throws `Refusal` for JSON that would be too large, or for which there is no room beside others, before anything is made of it; text of
+   * another kind passes.
+   */
   require(text: string): void {
-    if (text.length * (OF_RECORD / 2) > this.#most && /^\s*\{/.test(text)) this.#requireAtMost(leastWeightOf(text));
+    if (!this.#isLong(text) || !isJson(text)) return;
+    const bytes = leastWeightOf(text);
+    this.#requireAtMost(bytes);
+    this.#requireRoom(bytes);
   }
 
   /** As `readConfig`, but throws `Refusal` where the text alone is too much. */
   async read(document: string | Document): Promise<Document> {
-    if (typeof document === 'string') this.require(document);
+    if (typeof document !== 'string') return document;
+    this.require(document);
+    const least = this.#isLong(document) ? (isJson(document) ? leastWeightOf(document) : leastOfYaml(document)) : 0;
+    this.#requireRoom(least);
+    // Until it is weighed as what it is: others may come while it is read.
+    this.#taken += least;
+    let waits = false;
     try {
-      return await readConfig(document, (text) => readingOf(text) <= this.#most);
+      return await readConfig(document, (text) => {
+        const bytes = readingOf(text);
+        waits = bytes <= this.#most;
+        return this.#taken - least + bytes <= this.#most;
+      });
     } catch (error) {
-      throw error instanceof TooMuchAtOnce ? new Refusal(message(413, TOO_MUCH_AT_ONCE)) : error;
+      if (!(error instanceof TooMuchAtOnce)) throw error;
+      throw waits ? noRoom() : new Refusal(message(413, TOO_MUCH_AT_ONCE));
+    } finally {
+      this.#taken -= least;
     }
   }
 
@@ -40,18 +59,23 @@ export class DocumentRoom {
   take(document: Document): () => void {
     const bytes = weightOf(document);
     this.#requireAtMost(bytes);
-    if (this.#taken + bytes > this.#most) {
-      throw new Refusal({
-        ...message(429, 'Other documents are being loaded, and there is no room for one more'),
-        headers: { 'retry-after': '5' },
-      });
-    }
+    this.#requireRoom(bytes);
     this.#taken += bytes;
     let isGivenBack = false;
     return () => {
       if (!isGivenBack) this.#taken -= bytes;
       isGivenBack = true;
     };
+  }
+
+  /** Of one that is not, nothing could be too much. */
+  #isLong(text: string): boolean {
+    return text.length * (OF_RECORD / 2) > this.#most;
+  }
+
+  #requireRoom(bytes: number): void {
+    // One that is alone is refused for being too large, if at all.
+    if (this.#taken > 0 && this.#taken + bytes > this.#most) throw noRoom();
   }
 
   #requireAtMost(bytes: number): void {
@@ -65,6 +89,15 @@ export class DocumentRoom {
     );
   }
 }
+
+function noRoom(): Refusal {
+  return new Refusal({
+    ...message(429, 'Other documents are being loaded, and there is no room for one more'),
+    headers: { 'retry-after': '5' },
+  });
+}
+
+const isJson = (text: string): boolean => /^\s*\{/.test(text);
 
 function weightOf(document: Document): number {
   let bytes = 0;
@@ -106,10 +139,15 @@ const TOO_MUCH_AT_ONCE =
 const [OF_YAML, OF_END] = [100, 400] as const;
 
 /** What reading a text of YAML at once takes. */
-function readingOf(text: string): number {
+const readingOf = (text: string): number => OF_YAML * text.length + OF_END * endsIn(text);
+
+/** About what its document weighs, were all of its values numbers. */
+const leastOfYaml = (text: string): number => OF_VALUE * endsIn(text);
+
+function endsIn(text: string): number {
   let ends = 0;
   for (let i = 0; i < text.length; i++) if (ENDS.has(text.charCodeAt(i))) ends++;
-  return OF_YAML * text.length + OF_END * ends;
+  return ends;
 }
 
 const ENDS: ReadonlySet<number> = new Set([...'[{,\n'].map((char) => char.charCodeAt(0)));

@@ -233,6 +233,20 @@ describe('a document that is large', () => {
     room.take({ one: {} })();
   });
 
+  it('is not even read where others have the room, or are being read', async () => {
+    const room = new DocumentRoom(5_000);
+    const busy = expect.objectContaining({ reply: expect.objectContaining({ status: 429 }) });
+    const done = room.take({ one: 'text' });
+    expect(() => room.require('{"one":{}}')).toThrow(busy);
+    await expect(room.read('{"one":{}}')).rejects.toThrow(busy);
+    done();
+    room.require('{"one":{}}');
+    const lines = Array.from({ length: 30 }, (_, n) => `n${n}: 1\n`).join('');
+    const [first, second] = await Promise.allSettled([room.read(lines), room.read(lines)]);
+    expect([first.status, second]).toEqual(['fulfilled', { status: 'rejected', reason: busy }]);
+    expect(await room.read(lines)).toMatchObject({ n1: 1 });
+  });
+
   it('comes out in pieces as it went in', async () => {
     await post('/config', ofConsumers(1_500));
     const { status, text } = await admin.send('GET', '/config/export');
