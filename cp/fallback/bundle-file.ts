@@ -21,6 +21,8 @@ export interface BundleFile {
   readonly groups: string;
   /** The signed manifest of each group that has one. */
   readonly manifests: Readonly<Record<string, string>>;
+  /** Objects that nothing names any more, and since when (milliseconds), for whoever exports next; an earlier version does not say. */
+  readonly unused?: Readonly<Record<ObjectName, number>>;
 }
 
 /** Which data planes are of which group, and when that was: the first group whose selector fits is a data plane's. */
@@ -48,6 +50,7 @@ export function parseBundleFile(bytes: Uint8Array): BundleFile {
     keys: arrayOf(read.keys, 'keys', string),
     groups: string(read.groups, 'groups'),
     manifests: recordOf(read.manifests, 'manifests', string),
+    unused: recordOf(read.unused ?? {}, 'unused', integer),
   };
 }
 

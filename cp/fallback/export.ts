@@ -24,6 +24,8 @@ interface FallbackExportOptions {
   readonly log: Log;
 }
 
+/** Nothing else of a storage is deleted, whoever wrote the file. */
+const OBJECT_NAME = /^[0-9a-f]{64}$/;
 /** Objects that are written at a time. */
 const WIDTH = 8;
 /** Milliseconds for which an object that nothing names any more stays: a data plane may be reading what was there before. */
@@ -121,8 +123,14 @@ export class FallbackExport {
       const missing = [...publisher.missing(manifest, there?.manifests.get(manifest.group) ?? null)];
       await this.#write(missing);
     }
-    await storage.put(BUNDLE_FILE, utf8(JSON.stringify(file)));
-    await this.#sweep(named, there?.manifests.values() ?? []);
+    const swept = this.#unused(named, there);
+    const unused = Object.fromEntries([...this.#garbage].filter(([name]) => !swept.has(name)));
+    await storage.put(BUNDLE_FILE, utf8(JSON.stringify({ ...file, unused })));
+    for (const name of swept) {
+      this.#deleted.set(name, Date.now());
+      await storage.delete(objectFile(name));
+      this.#garbage.delete(name);
+    }
     return serial;
   }
 
@@ -205,22 +213,21 @@ export class FallbackExport {
     for (const name of again) this.#deleted.delete(name);
   }
 
-  /** Deletes what nothing names for some time. */
-  async #sweep(named: ReadonlySet<ObjectName>, before: Iterable<Manifest>): Promise<void> {
-    const { storage, publisher } = this.#options;
+  /** What nothing names for long enough to be deleted; notes what nothing names any more, as far as the file there knows, too. */
+  #unused(
+    named: ReadonlySet<ObjectName>,
+    there: { readonly file: BundleFile; readonly manifests: ReadonlyMap<string, Manifest> } | null,
+  ): ReadonlySet<ObjectName> {
+    const { publisher } = this.#options;
     const now = Date.now();
-    for (const manifest of before) {
+    for (const [name, since] of Object.entries(there?.file.unused ?? {}))
+      if (OBJECT_NAME.test(name) && !this.#garbage.has(name)) this.#garbage.set(name, since);
+    for (const manifest of there?.manifests.values() ?? []) {
       // Named until now, whatever was known of it before: another control plane may have named it again.
-      for (const name of publisher.missing(manifest, null)) if (!named.has(name)) this.#garbage.set(name, now);
+      for (const name of publisher.missing(manifest, null)) this.#garbage.set(name, now);
     }
-    for (const [name, since] of this.#garbage) {
-      if (named.has(name)) this.#garbage.delete(name);
-      else if (now - since > GRACE) {
-        this.#deleted.set(name, now);
-        await storage.delete(objectFile(name));
-        this.#garbage.delete(name);
-      }
-    }
+    for (const name of named) this.#garbage.delete(name);
+    return new Set([...this.#garbage].filter(([, since]) => now - since > GRACE).map(([name]) => name));
   }
 }
 

@@ -108,6 +108,27 @@ it('leaves an object for its time that was named again meanwhile, by another con
   expect(objects.filter((name) => !files.has(name))).toEqual([]);
 });
 
+it('deletes what was unused before a restart, and nothing that is no object', async () => {
+  const { feed, files, first, second, own, there } = await twoPlanes();
+  await there(2);
+  const objects = objectsOf(own);
+  feed.write(['delete', 'routes', route(1).id]);
+  await there(3);
+  await first.stop();
+  const gone = objects.filter((name) => !objectsOf(own).includes(name));
+  expect([gone.length > 0, gone.filter((name) => !files.has(name))]).toEqual([true, []]);
+  const file = JSON.parse(Buffer.from(files.get(BUNDLE_FILE) ?? []).toString());
+  files.set(BUNDLE_FILE, Buffer.from(JSON.stringify({ ...file, unused: { ...file.unused, '../other': 1 } })));
+  files.set(objectFile('../other'), Buffer.from('another one’s'));
+  vi.setSystemTime(Date.now() + LONG);
+  const again = second();
+  feed.put('services', { id: 'service-b', name: 'b', host: 'b.test' });
+  await there(4);
+  await again.stop();
+  expect(gone.filter((name) => files.has(name))).toEqual([]);
+  expect(files.has(objectFile('../other'))).toBe(true);
+});
+
 it('writes nothing more of an attempt that has failed', async () => {
   const { feed, first, there } = await twoPlanes();
   await there(2);
