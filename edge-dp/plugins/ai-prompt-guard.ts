@@ -3,7 +3,7 @@ import type { AiPromptGuardConfig } from '../../shared/plugins/ai-prompt-guard.t
 import { isRecord, type Row } from '../../shared/record.ts';
 import { KONG_VERSION } from '../../shared/version.ts';
 import { openAiPayload } from './llm/native-formats.ts';
-import { modelError, readPayload } from './llm/payload.ts';
+import { hasRepeatedMembers, modelError, readPayload } from './llm/payload.ts';
 import type { Plugin } from './runtime/plugin.ts';
 
 /** Lets prompts through by patterns. Clients are not told which, nor that there are any. */
@@ -22,9 +22,13 @@ const aiPromptGuard: Plugin<AiPromptGuardConfig> = {
       (allowed.length === 0 || allowed.some((pattern) => pattern.test(prompt)));
     return {
       async access(request) {
-        const payload = openAiPayload(await readPayload(request, max_request_body_size ?? 0), llm_format);
+        const read = await readPayload(request, max_request_body_size ?? 0);
+        const payload = openAiPayload(read, llm_format);
         const prompts = payload === null ? null : promptsOf(payload, scope);
-        return prompts?.every(passes) === true ? undefined : modelError(request, 400, 'bad request');
+        const passed = read !== null && prompts?.every(passes) === true;
+        // A body may go on as it came: of two prompts a model may then read the one that was not looked at.
+        if (passed && !(await hasRepeatedMembers(request, read))) return undefined;
+        return modelError(request, 400, 'bad request');
       },
     };
   },

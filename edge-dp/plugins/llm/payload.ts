@@ -27,6 +27,36 @@ export async function writePayload(request: GatewayRequest, payload: Row): Promi
   if (bytes !== null) known.set(request, { bytes, payload });
 }
 
+/** Whether the body has an object with two members of one name: whoever reads it next may take another one than `readPayload` does. */
+export async function hasRepeatedMembers(request: GatewayRequest, payload: Row): Promise<boolean> {
+  const bytes = await request.body.read(Number.MAX_SAFE_INTEGER);
+  return bytes !== null && membersWritten(TEXT.decode(bytes)) !== membersOf(payload);
+}
+
+/** Members in a text that is JSON: as many as colons outside of strings. */
+function membersWritten(text: string): number {
+  let members = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === ':') members += 1;
+    if (text[at] !== '"') continue;
+    for (at += 1; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at += 1;
+  }
+  return members;
+}
+
+/** Members of a value and of all within it, however deep. */
+function membersOf(value: unknown): number {
+  let members = 0;
+  const open = [value];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (typeof next !== 'object' || next === null) continue;
+    const within = Object.values(next);
+    if (!Array.isArray(next)) members += within.length;
+    for (const each of within) open.push(each);
+  }
+  return members;
+}
+
 /** Kong's answer for what a client did wrong with a model. */
 export function modelError(request: GatewayRequest, status: number, message: string): Answer {
   return request.exit(status, { error: { message } });

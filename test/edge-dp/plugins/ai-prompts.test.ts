@@ -79,6 +79,10 @@ describe('AI prompts', () => {
       ['{'],
       [{ prompt: 'x' }, 'text/plain'],
       [{ prompt: 'x'.repeat(10_000) }],
+      // Of two members of one name, others may take the first.
+      ['{"prompt":"a secret","prompt":"x"}'],
+      ['{"messages":[{"role":"user","content":"a secret","cont\\u0065nt":"x"}]}'],
+      ['{"messages":[],"prompt":"x","options":[{"a":{"b":":","b":"\\":"}}]}'],
     ] as const) {
       expect(await refuses(deny, payload, type), JSON.stringify(payload).slice(0, 50)).toBe(true);
     }
@@ -102,6 +106,14 @@ describe('AI prompts', () => {
     expect(
       await refuses({ ...deny, llm_format: 'gemini' }, { contents: [{ role: '', parts: [{ text: 'a secret' }] }] }),
     ).toBe(true);
+    for (const fine of [
+      '{"prompt":"\\":x\\\\","a":{"prompt":{"__proto__":[{"a":":"},{"a":null}]}}}',
+      '{"prompt":"x:y"}',
+    ]) {
+      expect(await refuses(deny, fine), fine).toBe(false);
+    }
+    const deep = `{"prompt":"x","a":${'['.repeat(3_000)}${']'.repeat(3_000)}}`;
+    expect(await refuses(deny, deep)).toBe(false);
     const guarded = { messages: [{ role: 'user', content: [{ guardContent: { text: { text: 'a secret' } } }] }] };
     expect(await refuses({ ...deny, llm_format: 'bedrock' }, guarded)).toBe(true);
   });
