@@ -36,12 +36,13 @@ export const response: Library = {
   set_header: new LuaNative('set_header', (call) => {
     const context = contextIn(call, 'kong.response.set_header', WITH_HEAD);
     const header = headerOfCall(call);
-    if (mayBeSet(context, header)) setHeader(searched(call, headersNow(context)), ...header);
+    if (mayBeSet(context, header)) setReplyHeader(searched(call, headersNow(context)), ...header);
     return undefined;
   }),
   add_header: new LuaNative('add_header', (call) => {
     const context = contextIn(call, 'kong.response.add_header', WITH_HEAD);
     const [name, lines] = headerOfCall(call);
+    if (isLength(name)) return undefined;
     for (const line of lines) searched(call, headersNow(context)).append(name, line);
     return undefined;
   }),
@@ -53,7 +54,7 @@ export const response: Library = {
   set_headers: new LuaNative('set_headers', (call) => {
     const context = contextIn(call, 'kong.response.set_headers', WITH_HEAD);
     for (const header of headersOfCall(call, 1)) {
-      if (mayBeSet(context, header)) setHeader(searched(call, headersNow(context)), ...header);
+      if (mayBeSet(context, header)) setReplyHeader(searched(call, headersNow(context)), ...header);
     }
     return undefined;
   }),
@@ -106,6 +107,18 @@ export function setHeader(headers: HeaderFields, name: string, [first, ...rest]:
   }
   headers.set(name, first);
   for (const line of rest) headers.append(name, line);
+}
+
+/**
+ * The same, for the client. How long an answer is it says itself: by another length its client would take the next answer for the rest of
+ * this one, or what is left of this one for the next.
+ */
+export function setReplyHeader(headers: HeaderFields, name: string, lines: readonly string[]): void {
+  if (lines.length === 0 || !isLength(name)) setHeader(headers, name, lines);
+}
+
+function isLength(name: string): boolean {
+  return /^content[-_]length$/i.test(name);
 }
 
 /** A status between `least` and 599. */

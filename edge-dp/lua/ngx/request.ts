@@ -8,7 +8,7 @@ import { argumentsUpTo, decodeArguments, encodeArguments } from '../arguments.ts
 import { BEFORE_UPSTREAM, contextIn, contextOf, type Library, type LuaContext } from '../context.ts';
 import { headerLines, searched } from '../kong/checks.ts';
 import { BODY_LIMIT, headersUpTo, hostOf, queryOf } from '../kong/request.ts';
-import { headersNow, setHeader } from '../kong/response.ts';
+import { headersNow, setHeader, setReplyHeader } from '../kong/response.ts';
 import { escapePath, escapeQuery } from '../kong/service.ts';
 import { tlsVariable } from './tls-variables.ts';
 
@@ -87,7 +87,7 @@ export const lookups: Library = {
   ),
   set_reply_header: new LuaNative('set_reply_header', (call) => {
     const name = call.text(1).replaceAll('_', '-');
-    setHeader(searched(call, headersNow(contextOf(call))), name, headerLines(name, call.value(2) ?? []));
+    setReplyHeader(searched(call, headersNow(contextOf(call))), name, headerLines(name, call.value(2) ?? []));
     return undefined;
   }),
   argument: new LuaNative('argument', (call) => {

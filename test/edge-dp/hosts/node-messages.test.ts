@@ -14,6 +14,7 @@ const post = (...lines: readonly string[]) => message('POST /x HTTP/1.1', 'Host:
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 /** More than a connection takes at once. */
 const LARGE = 'x'.repeat(8 << 20);
+const NO_CODE = { certificate: [], rewrite: [], access: [], header_filter: [], body_filter: [], log: [] };
 const NEXT = message('GET /next HTTP/1.1', 'Host: a');
 
 describe('requests byte for byte on the native host', () => {
@@ -67,8 +68,44 @@ describe('requests byte for byte on the native host', () => {
           route(4, '/moved', 1, { protocols: ['https'], https_redirect_status_code: 301 }),
           route(6, '/framed', 1, { strip_path: false }),
           route(7, '/hasty', 4),
+          route(8, '/claims', 1, { strip_path: false }),
+          route(9, '/said', 1, { strip_path: false }),
+          route(10, '/exits', 1),
+          route(11, '/exits-saying', 1),
         ],
         plugins: [
+          {
+            id: '00000000-0000-4000-8000-000000000902',
+            name: 'post-function',
+            enabled: true,
+            route: { id: route(8, '/', 1).id },
+            config: { ...NO_CODE, header_filter: ["kong.response.set_header('Content-Length', '5')"] },
+          },
+          {
+            id: '00000000-0000-4000-8000-000000000903',
+            name: 'post-function',
+            enabled: true,
+            route: { id: route(9, '/', 1).id },
+            config: { ...NO_CODE, access: ["kong.response.set_header('Content-Length', '5')"] },
+          },
+          {
+            id: '00000000-0000-4000-8000-000000000904',
+            name: 'post-function',
+            enabled: true,
+            route: { id: route(10, '/', 1).id },
+            config: {
+              ...NO_CODE,
+              access: ["kong.response.exit(200, 'of a script')"],
+              header_filter: ["ngx.header['Content-Length'] = '5'", "kong.response.add_header('content-length', '5')"],
+            },
+          },
+          {
+            id: '00000000-0000-4000-8000-000000000905',
+            name: 'post-function',
+            enabled: true,
+            route: { id: route(11, '/', 1).id },
+            config: { ...NO_CODE, access: ["kong.response.exit(200, 'of a script', { ['Content-Length'] = '5' })"] },
+          },
           {
             id: '00000000-0000-4000-8000-000000000901',
             name: 'response-transformer',
@@ -346,6 +383,22 @@ describe('requests byte for byte on the native host', () => {
       }
     },
   );
+
+  it('tell the length of what comes, whatever a script says of it', async () => {
+    for (const [path, length] of [
+      ['claims', '2'],
+      ['said', '2'],
+      ['said/trailers', undefined],
+      ['exits', '11'],
+      ['exits-saying', '11'],
+    ] as const) {
+      for (const method of ['GET', 'HEAD']) {
+        const { text } = await node.raw(message(`${method} /${path} HTTP/1.1`, 'Host: a', 'Connection: close'));
+        const lengths = Array.from(text.matchAll(/^content-length: (.*?)\r$/gim), ([, told]) => told);
+        expect(lengths, `${method} ${path}`).toEqual(length === undefined ? [] : [length]);
+      }
+    }
+  });
 
   it('answered with 205 are followed by the next answer, not by a body', async () => {
     const { text } = await send(message('GET /reset HTTP/1.1', 'Host: a'), 2);

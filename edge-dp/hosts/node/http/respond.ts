@@ -72,8 +72,7 @@ export function respond(request: NodeRequest, response: HttpResponse, to: Server
   if (request.method === 'HEAD' || BODYLESS.has(status)) {
     const held = heldBytes(content);
     if (held === null) response.discard();
-    const length = lengthForHead(request.method, response);
-    if (length !== null) lines.push('Content-Length', length);
+    sayLengthForHead(lines, request.method, response);
     to.writeHead(status, reason, lines);
     to.end();
     return;
@@ -112,12 +111,13 @@ function headed({ status, headers }: HttpResponse): boolean {
   return headers.has('content-length') || BODYLESS.has(status);
 }
 
-/** What HEAD is to be told of the length of an answer of the gateway's own that does not say it: what GET would be, where that is known. */
-export function lengthForHead(method: string, response: HttpResponse): string | null {
-  const { content } = response;
-  if (method !== 'HEAD' || !(response instanceof OwnResponse) || content === null || headed(response)) return null;
+/** Tells HEAD of the length of an answer of the gateway's own what GET would be told, where that is known. */
+export function sayLengthForHead(lines: string[], method: string, response: HttpResponse): void {
+  const { content, status } = response;
+  if (method !== 'HEAD' || !(response instanceof OwnResponse) || content === null || BODYLESS.has(status)) return;
   const held = heldBytes(content);
-  return held === null ? null : String(held.byteLength);
+  // Without any it may be one whose body was left out for that.
+  if (held !== null && (held.byteLength > 0 || !headed(response))) sayLength(lines, response, held);
 }
 
 /** Content that is in memory; null: it is still on its way. */

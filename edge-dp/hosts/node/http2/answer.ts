@@ -4,7 +4,7 @@ import { fieldLists } from '../../egress/headers.ts';
 import { ArrivingBody } from '../http/arriving-body.ts';
 import type { RefusalPages } from '../http/refuse.ts';
 import type { NodeRequest } from '../http/request.ts';
-import { BODYLESS, count, heldBytes, lengthForHead, type Passed, pump, ready, sayLength } from '../http/respond.ts';
+import { BODYLESS, count, heldBytes, type Passed, pump, ready, sayLength, sayLengthForHead } from '../http/respond.ts';
 
 /** Bytes of a body in memory that are given to the stream at once: what is queued must show that a client takes some of it. */
 const PIECE = 16 << 10;
@@ -44,11 +44,10 @@ export function answer(request: NodeRequest, response: HttpResponse, to: ServerH
   const held = heldBytes(content);
   const bodyless = request.method === 'HEAD' || BODYLESS.has(status);
   if (held !== null && !bodyless) sayLength(lines, response, held);
+  if (bodyless) sayLengthForHead(lines, request.method, response);
   const head = [':status', String(status), ...fieldsOf(lines)];
   if (bodyless) {
     if (held === null) response.discard();
-    const length = lengthForHead(request.method, response);
-    if (length !== null) head.push('content-length', length);
     to.respond(head, { endStream: true });
   } else if (held !== null) {
     to.respond(head, { endStream: held.byteLength === 0 });
