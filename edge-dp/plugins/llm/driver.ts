@@ -26,6 +26,13 @@ export interface TranslatedEvent {
 /** What OpenAI ends a stream with. */
 export const DONE = '[DONE]';
 
+/** What OpenAI's clients are told in the middle of a stream of what went wrong. */
+export function errorEvent({ message, type, code }: Row): TranslatedEvent {
+  return {
+    chunk: { error: { message: textOf(message) ?? 'the model failed', type, param: null, code: code ?? null } },
+  };
+}
+
 /** Translates between OpenAI's shapes and a provider's. */
 export interface Driver {
   /** The body for the provider, of one in OpenAI's shape that has been checked; null: it has no such operation. Throws `TranslationProblem`. */

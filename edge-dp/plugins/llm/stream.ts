@@ -1,5 +1,14 @@
-import { recordOrEmpty } from '../../../shared/record.ts';
-import { DONE, eventData, type ModelEvent, records, type TranslatedEvent, textOf, type Usage } from './driver.ts';
+import { isRecord, recordOrEmpty } from '../../../shared/record.ts';
+import {
+  DONE,
+  errorEvent,
+  eventData,
+  type ModelEvent,
+  records,
+  type TranslatedEvent,
+  textOf,
+  type Usage,
+} from './driver.ts';
 import { eventReader } from './event-stream.ts';
 
 /** What a stream came to: what its chunks said in all, and why the last of them ended, as it says itself. */
@@ -97,7 +106,7 @@ class Account {
 
   /** What the event is in OpenAI's shape; null: nothing. */
   take(event: ModelEvent): string | null {
-    const { chunk, usage } = this.#translate?.(event) ?? NOTHING;
+    const { chunk, usage } = failed(event) ?? this.#translate?.(event) ?? NOTHING;
     this.#prompt = usage?.prompt ?? this.#prompt;
     this.#completion = usage?.completion ?? this.#completion;
     if (chunk === null) return null;
@@ -121,6 +130,14 @@ class Account {
     else this.#unkept += text.length;
     this.#finishReason = choice.finish_reason;
   }
+}
+
+/** What a provider says in the middle of a stream of what went wrong, in OpenAI's shape; null: no such thing. */
+function failed({ data }: ModelEvent): TranslatedEvent | null {
+  if (!data.includes('"error"')) return null;
+  const { error } = recordOrEmpty(eventData(data));
+  if (typeof error === 'string') return errorEvent({ message: error });
+  return isRecord(error) ? errorEvent({ ...error, type: error.type ?? error.status }) : null;
 }
 
 /** Characters of a stream that are kept for the log: as much as of an answer that is no stream. */

@@ -79,10 +79,13 @@ function pieces(bytes: Uint8Array, size: number): readonly Uint8Array[] {
 const utf8 = (text: string) => new TextEncoder().encode(text);
 
 /** A message of Amazon's event stream. */
-function amazonMessage(type: string, body: unknown): Uint8Array {
-  const name = utf8(':event-type');
-  const value = utf8(type);
-  const headers = Buffer.concat([Buffer.from([name.length]), name, Buffer.from([7, 0, value.length]), value]);
+function amazonMessage(type: string, body: unknown, more: Readonly<Record<string, string>> = {}): Uint8Array {
+  const headers = Buffer.concat(
+    Object.entries({ ':event-type': type, ...more }).flatMap(([each, text]) => {
+      const [name, value] = [utf8(each), utf8(text)];
+      return [Buffer.from([name.length]), name, Buffer.from([7, 0, value.length]), value];
+    }),
+  );
   const payload = utf8(JSON.stringify(body));
   const message = Buffer.alloc(16 + headers.length + payload.length);
   message.writeUInt32BE(message.length, 0);
@@ -702,6 +705,54 @@ describe('ai-proxy', () => {
     const { text } = await exchange(config, CHAT, { body: JSON.stringify(answer) });
     const { message } = JSON.parse(text).choices[0];
     expect(message).toMatchObject({ content: 'héllo', tool_calls: [{ function: { name: 'f' } }] });
+  });
+
+  it.each([
+    [
+      { provider: 'anthropic', options: { anthropic_version: 'v' } },
+      'text/event-stream',
+      utf8(`${messageEvent('error', { error: { type: 'overloaded_error', message: 'full' } })}`),
+      { type: 'overloaded_error' },
+    ],
+    [
+      {
+        provider: 'bedrock',
+        options: { bedrock: { aws_region: 'r' } },
+        auth: { aws_access_key_id: 'a', aws_secret_access_key: 's' },
+      },
+      'application/vnd.amazon.eventstream',
+      amazonMessage(
+        'x',
+        { message: 'full' },
+        { ':message-type': 'exception', ':exception-type': 'throttlingException' },
+      ),
+      { type: 'throttlingException' },
+    ],
+    [
+      {
+        provider: 'bedrock',
+        options: { bedrock: { aws_region: 'r' } },
+        auth: { aws_access_key_id: 'a', aws_secret_access_key: 's' },
+      },
+      'application/vnd.amazon.eventstream',
+      amazonMessage('x', null, { ':message-type': 'error', ':error-code': 'Internal', ':error-message': 'full' }),
+      { type: 'Internal' },
+    ],
+    [
+      { provider: 'gemini' },
+      'application/json',
+      utf8('[{"error":{"code":503,"message":"full","status":"UNAVAILABLE"}}'),
+      { type: 'UNAVAILABLE', code: 503 },
+    ],
+    [
+      { provider: 'huggingface' },
+      'text/event-stream',
+      utf8('data: {"error":"full","error_type":"overloaded"}\n\n'),
+      {},
+    ],
+  ] as const)('tells a client in the middle of a stream that it failed: %j', async (config, type, body, error) => {
+    const { text } = await exchange(config, { ...CHAT, stream: true }, { type, body: [body] });
+    expect(eventsOf(text)).toEqual([{ error: { message: 'full', param: null, code: null, ...error } }]);
   });
 
   it('gives all that an event in several parts says', async () => {

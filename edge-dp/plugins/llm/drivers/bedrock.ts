@@ -3,8 +3,10 @@ import {
   DONE,
   type Driver,
   decoded,
+  errorEvent,
   eventData,
   records,
+  type TranslatedEvent,
   TranslationProblem,
   textOf,
   usage,
@@ -71,6 +73,8 @@ export const bedrock: Driver = {
   stream: (model) => (event) => {
     const { headers, body } = recordOrEmpty(eventData(event.data));
     const told = recordOrEmpty(eventData(textOf(body) ?? ''));
+    const problem = problemOf(recordOrEmpty(headers), told);
+    if (problem !== null) return problem;
     const chunk = (delta: Row, more: Row = { system_fingerprint: null }): Row => ({
       choices: [{ delta, index: 0, logprobs: null }],
       model: model.name,
@@ -105,6 +109,18 @@ export const bedrock: Driver = {
     }
   },
 };
+
+/** Null: the message is none that tells what went wrong. */
+function problemOf(headers: Row, { message }: Row): TranslatedEvent | null {
+  switch (headers[':message-type']) {
+    case 'exception':
+      return errorEvent({ message, type: headers[':exception-type'] });
+    case 'error':
+      return errorEvent({ message: headers[':error-message'], type: headers[':error-code'] });
+    default:
+      return null;
+  }
+}
 
 const NO_SYSTEM_PROMPTS =
   /amazon.titan-|cohere.command-text-|cohere.command-light-text-|mistral.mistral-7b-instruct-|mistral.mixtral-8x7b-instruct-/;
