@@ -13,8 +13,16 @@ export class Http2 {
 
   /** Sends a request; the answer goes to `sink`. Rejects with an `EgressError` when there is no connection. */
   async send(call: UpstreamCall, endpoint: Endpoint, sink: AnswerSink): Promise<void> {
-    const lease = await this.#sessions(endpoint).take();
     const { body, method, scheme, authority, path, headers, trailers } = call;
+    // What it broke off for is told by whoever made it; one that nobody takes any more is let go of.
+    if (body instanceof Readable) body.on('error', () => undefined);
+    let lease: Http2Lease;
+    try {
+      lease = await this.#sessions(endpoint).take();
+    } catch (error) {
+      letGo(body);
+      throw error;
+    }
     let stream: ClientHttp2Stream;
     try {
       stream = lease.session.request(
@@ -31,11 +39,13 @@ export class Http2 {
       );
     } catch (error) {
       lease.end();
+      letGo(body);
       throw error;
     }
     if (trailers !== null) stream.once('wantTrailers', () => stream.sendTrailers(fieldLists(trailers())));
     if (body instanceof Readable) body.pipe(stream);
     else if (body !== null) stream.end(body);
+    stream.once('close', () => letGo(body));
     streamBack(stream, sink, call, { where: placeOf(endpoint), lease });
   }
 
@@ -48,6 +58,10 @@ export class Http2 {
     const key = JSON.stringify([host, port, tls && [tls.identity.name, tls.serverName], connectTimeout]);
     return this.#upstreams.get(key, () => new Http2Sessions(endpoint));
   }
+}
+
+function letGo(body: UpstreamCall['body']): void {
+  if (body instanceof Readable && !body.destroyed) body.destroy();
 }
 
 function streamBack(

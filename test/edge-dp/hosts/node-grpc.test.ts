@@ -1,4 +1,5 @@
 import { createServer, type ServerHttp2Stream } from 'node:http2';
+import { connect } from 'node:net';
 import {
   type CallOptions,
   Client,
@@ -93,6 +94,8 @@ let upstream: Server;
 /** Answers whole calls before it has heard all of them, and reads no more. */
 const hasty = createServer();
 const hastyStreams: ServerHttp2Stream[] = [];
+/** Calls that it never answers. */
+const heldStreams: ServerHttp2Stream[] = [];
 let node: ProxyNode;
 let plain: Client;
 let secure: Client;
@@ -128,7 +131,11 @@ beforeAll(async () => {
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  hasty.on('stream', (stream) => {
+  hasty.on('stream', (stream, { ':path': path }) => {
+    if (path?.startsWith('/test.Held') === true) {
+      heldStreams.push(stream.on('error', () => undefined).resume());
+      return;
+    }
     hastyStreams.push(stream.on('error', () => undefined));
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
@@ -156,8 +163,10 @@ beforeAll(async () => {
         route(7, '/test.Scripted', 1),
         route(8, '/test.Echo/Much', 3),
         route(9, '/test.Hasty', 4),
+        route(10, '/test.Held', 4),
       ],
       plugins: [
+        plugin(4, 'grpc-web', 10, { proto: null, pass_stripped_path: false, allow_origin_header: '*' }),
         plugin(3, 'pre-function', 7, {
           access: ["return kong.response.exit(403, { message = 'not you' })"],
           ...{ certificate: [], rewrite: [], header_filter: [], body_filter: [], log: [] },
@@ -336,6 +345,19 @@ describe('gRPC', () => {
     session.destroy();
     const open = (): number => hastyStreams.filter((each) => !each.closed && !each.destroyed).length;
     await expect.poll(() => [hastyStreams.length, open()], { message: 'it is held open' }).toEqual([1, 0]);
+  });
+
+  it('is over for its upstream where its body breaks off, which is no fault that nobody looks after', async () => {
+    const head = 'POST /test.Held/X HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc-web\r\n';
+    const socket = connect(node.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`);
+    await expect.poll(() => heldStreams.length, { message: 'it did not arrive' }).toBe(1);
+    socket.write('none\r\n');
+    await expect.poll(() => heldStreams[0]?.closed, { message: 'it is held open' }).toBe(true);
+    socket.destroy();
+    await expect.poll(() => node.log.join('\n')).toMatch(/test\.Held.*client_closed/);
+    expect(node.log.filter((line) => line.includes('not caught'))).toEqual([]);
   });
 
   it('opens another connection where an upstream takes no more streams on one', async () => {
