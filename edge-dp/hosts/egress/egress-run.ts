@@ -39,7 +39,10 @@ export function runEgress(plan: EgressPlan, identities: Map<string, string>, log
     child.on('message', (message) => {
       if (!isMessage<FromEgress>(message)) return;
       if (message.type === 'ready') resolve();
-      else if (message.type === 'identity') identities.set(message.name, message.text);
+      else if (message.type === 'identity') {
+        if (message.text === null) identities.delete(message.name);
+        else identities.set(message.name, message.text);
+      }
     });
     ended.then((how) => reject(new Error(`the egress process ended at its start: ${how}`)));
   });

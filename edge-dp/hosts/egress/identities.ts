@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { messageOf } from '../../../shared/thrown.ts';
-import { NODE_TRUST, type TlsIdentity, type UpstreamTls } from '../../proxy/egress/protocol.ts';
+import { IDENTITY_LET_GO, NODE_TRUST, type TlsIdentity, type UpstreamTls } from '../../proxy/egress/protocol.ts';
 import type { TrustOptions } from '../options.ts';
 import { EgressError } from './failure.ts';
 
@@ -15,7 +15,7 @@ export interface LoadedIdentity {
 
 /** The TLS identities this process was handed, by name. */
 export class Identities {
-  readonly #known = new Map<string, LoadedIdentity>();
+  readonly #known = new Map<string, { readonly identity: LoadedIdentity; usedAt: number }>();
   readonly #publicCas = onDemand(publicCas);
 
   readonly #plugins: () => LoadedIdentity;
@@ -30,29 +30,43 @@ export class Identities {
     return this.#plugins();
   }
 
-  /** Takes what was PUT. Throws `bad_request` when the name is not the text's, or it holds no usable PEM. */
-  add(name: string, text: string): void {
+  /**
+   * Takes what was PUT; gives the names of those that are let go of for not having been used for long: keys of certificates that were
+   * replaced are not kept. Throws `bad_request` when the name is not the text's, or it holds no usable PEM.
+   */
+  add(name: string, text: string): readonly string[] {
     if (createHash('sha256').update(text).digest('hex') !== name) {
       throw new EgressError('bad_request', false, `TLS identity ${name}: the name is not the SHA-256 of the body`);
     }
     try {
-      this.#known.set(name, loaded(name, JSON.parse(text)));
+      const identity = this.#known.get(name)?.identity ?? loaded(name, JSON.parse(text));
+      this.#known.set(name, { identity, usedAt: Date.now() });
     } catch (error) {
       const reason = messageOf(error);
       throw new EgressError('bad_request', false, `TLS identity ${name}: ${reason}`);
     }
+    return unused(this.#known);
   }
 
   /** The identity of that name; null means the public CAs. Throws `unknown_identity`. */
   get(name: string | null): LoadedIdentity {
     if (name === null) return this.#publicCas();
     if (name === NODE_TRUST) return this.plugins;
-    const identity = this.#known.get(name);
-    if (identity === undefined) {
+    const known = this.#known.get(name);
+    if (known === undefined) {
       throw new EgressError('unknown_identity', false, `TLS identity ${name} was not handed over`);
     }
-    return identity;
+    known.usedAt = Date.now();
+    return known.identity;
   }
+}
+
+/** Takes out of a map what was not used for long, and gives its keys. */
+function unused(known: Map<string, { readonly usedAt: number }>): readonly string[] {
+  const before = Date.now() - IDENTITY_LET_GO;
+  const names = [...known].filter(([, { usedAt }]) => usedAt < before).map(([name]) => name);
+  for (const name of names) known.delete(name);
+  return names;
 }
 
 /**
@@ -62,7 +76,8 @@ export class Identities {
 export function loadedIdentities(trust: TrustOptions | null = null): (tls: UpstreamTls) => LoadedIdentity {
   const plugins = trust === null ? onDemand(publicCas) : nodeTrust(trust);
   const byTls = new WeakMap<UpstreamTls, LoadedIdentity>();
-  const byText = new Map<string, LoadedIdentity>();
+  /** Only until an object was met that asks the same: those that are in use hold theirs. */
+  const byText = new Map<string, { readonly identity: LoadedIdentity; readonly usedAt: number }>();
   return (tls) => {
     const known = byTls.get(tls);
     if (known !== undefined) return known;
@@ -70,19 +85,15 @@ export function loadedIdentities(trust: TrustOptions | null = null): (tls: Upstr
     const { verify, verifyDepth, ca, certificate } = tls;
     const text = JSON.stringify([verify === true, verifyDepth, ca, certificate]);
     const name = createHash('sha256').update(text).digest('hex');
-    let identity = byText.get(name);
-    if (identity === undefined) {
-      identity = loaded(name, { verify: verify === true, verifyDepth, ca: ca.length === 0 ? null : ca, certificate });
-      if (byText.size >= MOST_KEPT) byText.clear();
-      byText.set(name, identity);
-    }
+    const identity =
+      byText.get(name)?.identity ??
+      loaded(name, { verify: verify === true, verifyDepth, ca: ca.length === 0 ? null : ca, certificate });
+    byText.set(name, { identity, usedAt: Date.now() });
+    unused(byText);
     byTls.set(tls, identity);
     return identity;
   };
 }
-
-/** Identities of configs that are gone are not kept for ever. */
-const MOST_KEPT = 10_000;
 
 function loaded(name: string, { verify, verifyDepth, ca, certificate }: TlsIdentity): LoadedIdentity {
   const context = createSecureContext({

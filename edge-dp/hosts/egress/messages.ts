@@ -15,8 +15,8 @@ export interface EgressOptions {
   readonly trust: TrustOptions | null;
   /** TLS identities handed over before, by name. */
   readonly identities: Readonly<Record<string, string>>;
-  /** Called with each TLS identity that is handed over from now on. */
-  readonly onIdentity: (name: string, text: string) => void;
+  /** Called with each TLS identity that is handed over from now on; null: that is let go of. */
+  readonly onIdentity: (name: string, text: string | null) => void;
 }
 
 /** `identities`: those handed over to an earlier process. */
@@ -44,7 +44,7 @@ export type FromEgress =
   /** Answers `change`. */
   | { readonly type: 'changed' }
   /** To be handed over again to the next process. In memory only: it may hold a private key. */
-  | { readonly type: 'identity'; readonly name: string; readonly text: string };
+  | { readonly type: 'identity'; readonly name: string; readonly text: string | null };
 
 /** Descriptor of the socket the Workers reach it on: 3 is the IPC channel. */
 export const EGRESS_DESCRIPTOR = 4;

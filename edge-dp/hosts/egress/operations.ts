@@ -25,8 +25,8 @@ export interface OperationParts {
   readonly tunnels: Tunnels;
   /** Where paths of files that do not begin with `/` begin. */
   readonly folder: string;
-  /** Called with each TLS identity that is handed over. */
-  readonly onIdentity: (name: string, text: string) => void;
+  /** Called with each TLS identity that is handed over; null: that is let go of. */
+  readonly onIdentity: (name: string, text: string | null) => void;
 }
 
 /** What is asked of an operation: the parts of its path behind its name, decoded, its query and its body. */
@@ -50,8 +50,9 @@ export class Operations {
     this.#known = {
       'PUT identities': async ({ parts: [name = ''], text }) => {
         const given = await text();
-        identities.add(name, given);
+        const unused = identities.add(name, given);
         onIdentity(name, given);
+        for (const each of unused) onIdentity(each, null);
         return 204;
       },
       'GET exchanges': async ({ parts: [name = ''] }) => {

@@ -6,7 +6,7 @@
  *   unless the target names one, everything else (address, Host, request target, TLS, timeouts) is in the header. The URL it is fetched with is
  *   ignored. With `Upgrade: websocket` the connection becomes a tunnel after the upstream's 101.
  * - `PUT /identities/<name>` hands over a `TlsIdentity` once; `EgressTarget.tls.identity` refers to it by name.
- *   Answers 204. Identities survive a crash of the egress process.
+ *   Answers 204. Identities survive a crash of the egress process, and are let go of when they were not used for long.
  * - `GET /exchanges/<name>/end` is answered, with a 204, when the WebSocket that was asked for as `EgressTarget.exchange` is over.
  * - `GET /connections/<ip>/<port>?to=<port>` is answered 410 when that client has closed its connection to a listener of this
  *   node, and 204 when it has not or nobody knows: the runtime does not notice.
@@ -85,6 +85,10 @@ export interface UpstreamTls {
   /** `node`: verified by the CAs that the host was given (`lua_ssl_trusted_certificate`), not by `ca`. */
   readonly trust?: 'node';
 }
+
+/** Milliseconds without use after which a TLS identity is handed over anew, and those, longer, after which the egress process lets go of it. */
+export const IDENTITY_HANDED_ANEW = 60 * 60_000;
+export const IDENTITY_LET_GO = 2 * IDENTITY_HANDED_ANEW;
 
 /** The name of that TLS identity, which nobody hands over. */
 export const NODE_TRUST = 'node';

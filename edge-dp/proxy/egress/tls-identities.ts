@@ -1,14 +1,24 @@
 import type { UpstreamTls } from './egress.ts';
-import { EGRESS_ORIGIN, NODE_TRUST, type TlsIdentity } from './protocol.ts';
+import { EGRESS_ORIGIN, IDENTITY_HANDED_ANEW, NODE_TRUST, type TlsIdentity } from './protocol.ts';
 
-/** TLS identities by content, handed to the egress process when first used. */
+interface EgressProcess {
+  fetch(url: string, request: { readonly method: string; readonly body: Uint8Array }): Promise<Response>;
+}
+
+interface Handed {
+  readonly name: Promise<string>;
+  /** Milliseconds since the epoch. */
+  usedAt: number;
+}
+
+/** TLS identities by content, handed to the egress process when first used, and when they were not for a while: it may have let go of them. */
 export class TlsIdentities {
-  readonly #egress: Pick<Fetcher, 'fetch'>;
-  readonly #names = new Map<string, Promise<string>>();
+  readonly #egress: EgressProcess;
+  readonly #names = new Map<string, Handed>();
   /** Texts by what they tell: a config has the same object for each request of a service. Null where nothing is asked. */
   readonly #texts = new WeakMap<UpstreamTls, string | null>();
 
-  constructor(egress: Pick<Fetcher, 'fetch'>) {
+  constructor(egress: EgressProcess) {
     this.#egress = egress;
   }
 
@@ -20,17 +30,29 @@ export class TlsIdentities {
       this.#texts.set(tls, text);
     }
     if (text === null) return null;
+    const now = Date.now();
     const known = this.#names.get(text);
-    if (known !== undefined) return known;
-    const handed = this.#hand(text);
+    if (known !== undefined && now - known.usedAt < IDENTITY_HANDED_ANEW) {
+      known.usedAt = now;
+      return known.name;
+    }
+    this.#letGo(now);
+    const handed = { name: this.#hand(text), usedAt: now };
     this.#names.set(text, handed);
-    handed.catch(() => this.#names.delete(text));
-    return handed;
+    handed.name.catch(() => this.#names.get(text) === handed && this.#names.delete(text));
+    return handed.name;
   }
 
   forget(name: string): void {
     for (const [text, known] of this.#names) {
-      void known.then((value) => value === name && this.#names.delete(text)).catch(() => undefined);
+      void known.name.then((value) => value === name && this.#names.delete(text)).catch(() => undefined);
+    }
+  }
+
+  /** Keys of certificates that were replaced are not kept. */
+  #letGo(now: number): void {
+    for (const [text, { usedAt }] of this.#names) {
+      if (now - usedAt >= IDENTITY_HANDED_ANEW) this.#names.delete(text);
     }
   }
 

@@ -1,9 +1,29 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Identities } from '../../../../edge-dp/hosts/egress/identities.ts';
+import { TlsIdentities } from '../../../../edge-dp/proxy/egress/tls-identities.ts';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
 import { until } from '../../../until.ts';
 import { EgressNode, target } from './egress-node.ts';
+
+/** Identities as an isolate hands them to the egress process; `onIdentity`: what that tells of them, a minus before those it lets go of. */
+function handOver() {
+  const identities = new Identities(null);
+  const onIdentity: string[] = [];
+  const handed = new TlsIdentities({
+    async fetch(url, { body }) {
+      const name = new URL(url).pathname.split('/').at(-1) ?? '';
+      const unused = identities.add(name, new TextDecoder().decode(body));
+      onIdentity.push(name, ...unused.map((each) => `-${each}`));
+      return new Response(null, { status: 204 });
+    },
+  });
+  return { identities, handed, onIdentity };
+}
+
+const tlsOf = (pem: string, verifyDepth: number | null = null) =>
+  ({ verify: true, verifyDepth, ca: [pem], certificate: null }) as const;
 
 let egress: EgressNode;
 let ca: Authority;
@@ -62,6 +82,32 @@ describe('TLS', () => {
     expect((await egress.send(to(await egress.identity({ ca: [ca.pem], verifyDepth: 2 })))).status).toBe(200);
     const { failure } = await egress.send(to(await egress.identity({ ca: [ca.pem], verifyDepth: 1 })));
     expect(failure).toMatchObject({ code: 'tls', sent: false, message: expect.stringContaining('tls_verify_depth 1') });
+  });
+
+  test('identities that were not used for long are let go of, and handed over anew before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const { identities, handed, onIdentity } = handOver();
+      const old = tlsOf(ca.pem);
+      const kept = tlsOf(ca.pem, 3);
+      const first = await handed.nameOf(old);
+      const second = await handed.nameOf(kept);
+      for (let hour = 0; hour < 3; hour++) {
+        vi.setSystemTime(Date.now() + 50 * 60_000);
+        expect(await handed.nameOf(kept)).toBe(second);
+        identities.get(second);
+      }
+      expect(onIdentity).toHaveLength(2);
+      const third = await handed.nameOf(tlsOf(ca.pem, 5));
+      // The one that was used is still there, and the other comes back with its next use.
+      expect(onIdentity).toEqual([first, second, third, `-${first}`]);
+      expect(() => identities.get(first)).toThrow(/was not handed over/);
+      expect(identities.get(second).verifyDepth).toBe(3);
+      expect(await handed.nameOf(old)).toBe(first);
+      expect(identities.get(first).verifyDepth).toBe(null);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('an identity nobody handed over is asked for; one that was survives a crash of the process', async () => {
