@@ -332,3 +332,22 @@ it.runIf(process.env.PATH?.split(':').some((each) => existsSync(join(each, 'logg
     await expect(silent).rejects.toThrow(/^syslog at .*nobody: .*No such file/);
   },
 );
+
+it.runIf(process.env.PATH?.split(':').some((each) => existsSync(join(each, 'logger'))))(
+  'says what it could not write to a syslog that takes nothing',
+  async () => {
+    const path = join(folder, 'full');
+    await listening(
+      createServer((socket) => socket.on('error', () => undefined).pause()),
+      path,
+    );
+    const log = new SystemLog(path, 'kong[7]', { most: 200, patience: 500 });
+    const entries = (count: number) =>
+      Array.from({ length: count }, () => ({ priority: 14, text: 'x'.repeat(50_000) }));
+    const held = log.write(entries(200));
+    const waiting = log.write(entries(150));
+    await expect(log.write(entries(51))).rejects.toThrow(/too many entries wait$/);
+    await expect(held).rejects.toThrow(/not all was taken within 500 ms$/);
+    await expect(waiting).rejects.toThrow(/not all was taken within 500 ms$/);
+  },
+);
