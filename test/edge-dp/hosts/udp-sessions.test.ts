@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { listenForUdp } from '../../../edge-dp/hosts/node/stream/udp-listener.ts';
+import { bytesKept, UdpSession } from '../../../edge-dp/hosts/node/stream/udp-session.ts';
 import { stopReceiving, udpHandle } from '../../../edge-dp/hosts/udp-handle.ts';
 import type { StreamPassage } from '../../../edge-dp/stream/passage.ts';
 import { until } from '../../until.ts';
@@ -94,4 +95,55 @@ it('tells of the end of sessions that ended before it was known what becomes of 
   await until(() => ended.length === 4, 'the end of two sessions', LIMIT);
   expect(ended.slice(2)).toEqual([first, second]);
   expect(others).toHaveLength(2);
+});
+
+it('keeps no more than a share of memory for upstreams that do not answer, and leaves room for those who come next', async () => {
+  const [silent, other] = await Promise.all([bound(), bound()]);
+  const opened = Promise.withResolvers<void>();
+  const before = bytesKept();
+  let open = 0;
+  const session = (upstream: Socket) =>
+    new UdpSession(
+      () => ({
+        passthrough: false,
+        farewell: null,
+        client: { ip: '127.0.0.1', port: 1 },
+        timeouts: { read: LIMIT, write: LIMIT },
+        secured: () => undefined,
+        async open(dial) {
+          await opened.promise;
+          const result = await dial({
+            host: '127.0.0.1',
+            port: upstream.address().port,
+            tls: null,
+            connectTimeout: LIMIT,
+          });
+          open += 1;
+          return result.kind === 'connected' ? result.connection : null;
+        },
+        connected: () => undefined,
+        reopen: async () => null,
+        ended: () => undefined,
+      }),
+      () => undefined,
+      () => undefined,
+    );
+  const datagram = Buffer.alloc(60_000);
+  const waiting = Array.from({ length: 700 }, () => session(silent));
+  for (const each of waiting) {
+    each.send(datagram);
+    each.send(datagram);
+  }
+  expect(bytesKept()).toBeGreaterThan(60 << 20);
+  expect(bytesKept()).toBeLessThanOrEqual(64 << 20);
+  opened.resolve();
+  await until(() => open === waiting.length, 'their upstreams', LIMIT);
+  await until(() => bytesKept() <= 32 << 20, 'the end of what is kept', LIMIT);
+  for (const each of waiting) each.send(Buffer.alloc(0));
+  const heard = new Promise((resolve) => other.once('message', (message) => resolve(message.toString())));
+  const last = session(other);
+  last.send(Buffer.from('last'));
+  expect(await within(heard, 'the datagram of who came last', LIMIT)).toBe('last');
+  for (const each of [...waiting, last]) each.end();
+  expect(bytesKept()).toBe(before);
 });

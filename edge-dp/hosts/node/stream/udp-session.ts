@@ -9,8 +9,21 @@ import { connectFailure } from '../../egress/failure.ts';
 /** Datagrams, and bytes of them, that are kept for an upstream that is not there yet, or has not answered. */
 const MOST_KEPT = 32;
 const MOST_KEPT_BYTES = 128 << 10;
+/**
+ * Bytes that all sessions of a process keep, for senders of forged addresses may have as many as there can be; and up to which they do for
+ * another upstream, lest those whose upstream never answers leave no room for those that wait for their first.
+ */
+const MOST_KEPT_IN_ALL = 64 << 20;
+const MOST_KEPT_FOR_ANOTHER = 32 << 20;
 /** Milliseconds for the answers that are still on their way once the client's datagrams go to another process. */
 const LAST_ANSWERS = 2_000;
+
+let keptInAll = 0;
+
+/** Bytes that are kept by all sessions of this process. */
+export function bytesKept(): number {
+  return keptInAll;
+}
 
 /** What one client sends to a UDP listener, and what it is answered, until nothing has come for a while. */
 export class UdpSession {
@@ -39,10 +52,10 @@ export class UdpSession {
   send(datagram: Buffer): void {
     this.#moved.received += datagram.length;
     this.#idle?.refresh();
-    const room = this.#keptBytes + datagram.length <= MOST_KEPT_BYTES;
-    if (this.#kept !== null && this.#kept.length < MOST_KEPT && room) {
-      this.#kept.push(datagram);
+    if (this.#hasRoom(datagram)) {
+      this.#kept?.push(datagram);
       this.#keptBytes += datagram.length;
+      keptInAll += datagram.length;
     }
     if (this.#upstream !== null) this.#forward(this.#upstream, datagram);
   }
@@ -57,9 +70,24 @@ export class UdpSession {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#idle);
+    this.#letGo();
+    this.#kept = null;
     this.#close();
     this.#passage?.ended(this.#moved);
     this.#onEnd();
+  }
+
+  #hasRoom({ length }: Buffer): boolean {
+    if (this.#over || this.#kept === null || this.#kept.length >= MOST_KEPT) return false;
+    const most = this.#upstream === null ? MOST_KEPT_IN_ALL : MOST_KEPT_FOR_ANOTHER;
+    return this.#keptBytes + length <= MOST_KEPT_BYTES && keptInAll + length <= most;
+  }
+
+  /** What is kept goes to nobody any more. */
+  #letGo(): void {
+    this.#kept?.splice(0);
+    keptInAll -= this.#keptBytes;
+    this.#keptBytes = 0;
   }
 
   #failed(error: unknown): void {
@@ -93,10 +121,12 @@ export class UdpSession {
     upstream.on('message', (datagram) => this.#answer(datagram));
     this.#wait(this.#passage.timeouts.read);
     for (const datagram of this.#kept ?? []) this.#forward(upstream, datagram);
+    if (keptInAll > MOST_KEPT_FOR_ANOTHER) this.#letGo();
   }
 
   #answer(datagram: Buffer): void {
     if (this.#kept !== null) {
+      this.#letGo();
       this.#kept = null;
       this.#passage?.connected();
     }
