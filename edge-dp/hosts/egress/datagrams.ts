@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { messageOf } from '../../../shared/thrown.ts';
 import { connectFailure, EgressError } from './failure.ts';
 
 /** Milliseconds for which an address is good: a name is not looked up for every packet. */
@@ -17,13 +18,26 @@ export class Datagrams {
   readonly #sockets = new Map<number, Socket>();
   readonly #addresses = new Map<string, { readonly found: Promise<Address>; readonly until: number }>();
 
-  /** Resolves when the system has taken all of them. Rejects with an `EgressError`. */
+  /**
+   * Resolves when the system has taken them. Rejects with an `EgressError` where it took none: who tried again for the sake of some would
+   * send the others twice, and what they count would be counted twice.
+   */
   async send(host: string, port: number, packets: readonly Uint8Array[]): Promise<void> {
     const where = `${host}:${port} over UDP`;
     try {
       const { address, family } = await this.#resolve(host);
       const socket = this.#socket(family);
-      for (const packet of packets) await sent(socket, packet, port, address);
+      const lost: unknown[] = [];
+      for (const packet of packets) {
+        try {
+          await sent(socket, packet, port, address);
+        } catch (error) {
+          lost.push(error);
+        }
+      }
+      if (lost.length === 0) return;
+      if (lost.length === packets.length) throw lost[0];
+      console.error(`${where}: ${lost.length} of ${packets.length} packets were lost: ${messageOf(lost[0])}`);
     } catch (error) {
       throw connectFailure(error, where);
     }

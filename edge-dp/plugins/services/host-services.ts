@@ -24,10 +24,17 @@ export function hostServices(tunnel: Tunnel): Pick<Services, 'connect' | 'datagr
     connect: ({ host, port }, { tls, timeout, pool = null }) =>
       connections.open({ host, port, tls: null, timeout: patienceOf(timeout), pool }, tls),
     async datagram({ host, port }, packets) {
-      const long = packets.find((packet) => packet.byteLength > LONGEST_PACKET);
-      if (long !== undefined)
-        throw new ServiceError('protocol', `${long.byteLength} bytes are more than a UDP packet holds`);
-      await told(tunnel, `datagrams/${encodeURIComponent(host)}/${port}`, packPackets(packets));
+      const [long, ...others] = packets.filter((packet) => packet.byteLength > LONGEST_PACKET);
+      const fitting = long === undefined ? packets : packets.filter((packet) => packet.byteLength <= LONGEST_PACKET);
+      if (long !== undefined) {
+        const problem = `${long.byteLength} bytes are more than a UDP packet holds`;
+        if (fitting.length === 0) throw new ServiceError('protocol', problem);
+        // Those beside it are not to be lost with it.
+        console.error(
+          `${host}:${port} over UDP: ${1 + others.length} of ${packets.length} packets were lost: ${problem}`,
+        );
+      }
+      await told(tunnel, `datagrams/${encodeURIComponent(host)}/${port}`, packPackets(fitting));
     },
     append: ({ path, reopen }, text) =>
       told(tunnel, `files?${new URLSearchParams({ path, reopen: `${reopen}` })}`, text),

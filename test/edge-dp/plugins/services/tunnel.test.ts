@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Datagrams } from '../../../../edge-dp/hosts/egress/datagrams.ts';
 import { SystemLog } from '../../../../edge-dp/hosts/egress/system-log.ts';
 import { EGRESS_TOKEN } from '../../../../edge-dp/proxy/egress/protocol.ts';
 import { type Authority, authority } from '../../../cp/pki/authority.ts';
@@ -217,6 +218,14 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
     expect(await run({ ...sent, host: 'localhost', packets: ['named'] })).toBeNull();
     await expect.poll(() => packets).toEqual(['a:1|c', '', long, 'named']);
     expect(await run({ ...sent, packets: ['x'.repeat(65_508)] })).toMatchObject({ code: 'protocol' });
+    // Those beside one that cannot be sent go, and once.
+    expect(await run({ ...sent, packets: ['before', 'x'.repeat(65_508), 'behind'] })).toBeNull();
+    await new Datagrams().send(
+      '127.0.0.1',
+      port,
+      ['b', 'x'.repeat(65_508), 'c'].map((text) => Buffer.from(text)),
+    );
+    await expect.poll(() => packets.slice(4)).toEqual(['before', 'behind', 'b', 'c']);
     expect(await run({ ...sent, host: 'nowhere.invalid' })).toMatchObject({ code: 'dns' });
     socket.close();
   });
