@@ -27,6 +27,13 @@ function integer(value: unknown): bigint {
   throw new Error(`${shown(value)} is no whole number`);
 }
 
+/** Throws also for one that no field of so many bits has, signed or not: what is left of it would be another number. */
+function integerOf(bits: 32 | 64, value: unknown): bigint {
+  const number = integer(value);
+  if (BigInt.asIntN(bits, number) === number || BigInt.asUintN(bits, number) === number) return number;
+  throw new Error(`${shown(String(value))} is no whole number of ${bits} bits`);
+}
+
 /** Twice as many digits as 64 bits have: to read a long row of them takes seconds. */
 const WHOLE = /^\s*[-+]?\d{1,40}\s*$/;
 
@@ -48,11 +55,11 @@ function whole(value: bigint): number | string {
   return Number.isSafeInteger(number) ? number : String(value);
 }
 
-function varint(toWire: (value: bigint) => bigint, fromWire: (wire: bigint) => bigint): Scalar {
+function varint(bits: 32 | 64, toWire: (value: bigint) => bigint, fromWire: (wire: bigint) => bigint): Scalar {
   return {
     wire: VARINT,
     missing: 0,
-    write: (value, to) => to.varint(toWire(integer(value))),
+    write: (value, to) => to.varint(toWire(integerOf(bits, value))),
     read: (from) => whole(fromWire(from.varint())),
   };
 }
@@ -78,41 +85,45 @@ const TEXT = new TextDecoder();
 
 export const SCALARS: Readonly<Record<ScalarType, Scalar>> = {
   int32: varint(
+    32,
     (value) => value,
     (wire) => BigInt.asIntN(32, wire),
   ),
   int64: varint(
+    64,
     (value) => value,
     (wire) => BigInt.asIntN(64, wire),
   ),
   uint32: varint(
+    32,
     (value) => BigInt.asUintN(32, value),
     (wire) => BigInt.asUintN(32, wire),
   ),
   uint64: varint(
+    64,
     (value) => value,
     (wire) => wire,
   ),
-  sint32: varint(zigzag(32), zagzig),
-  sint64: varint(zigzag(64), zagzig),
+  sint32: varint(32, zigzag(32), zagzig),
+  sint64: varint(64, zigzag(64), zagzig),
   fixed32: fixed(
     4,
-    (view, value) => view.setUint32(0, Number(integer(value)), true),
+    (view, value) => view.setUint32(0, Number(integerOf(32, value)), true),
     (view, at) => view.getUint32(at, true),
   ),
   sfixed32: fixed(
     4,
-    (view, value) => view.setInt32(0, Number(integer(value)), true),
+    (view, value) => view.setInt32(0, Number(integerOf(32, value)), true),
     (view, at) => view.getInt32(at, true),
   ),
   fixed64: fixed(
     8,
-    (view, value) => view.setBigUint64(0, integer(value), true),
+    (view, value) => view.setBigUint64(0, integerOf(64, value), true),
     (view, at) => whole(view.getBigUint64(at, true)),
   ),
   sfixed64: fixed(
     8,
-    (view, value) => view.setBigInt64(0, integer(value), true),
+    (view, value) => view.setBigInt64(0, integerOf(64, value), true),
     (view, at) => whole(view.getBigInt64(at, true)),
   ),
   float: fixed(

@@ -12,7 +12,7 @@ import { MessageCodec } from '../../../edge-dp/plugins/grpc/codec.ts';
 import { decodeBase64Text } from '../../../edge-dp/plugins/grpc/web-frames.ts';
 import grpcGateway from '../../../edge-dp/plugins/grpc-gateway.ts';
 import { ResponseReply } from '../../../edge-dp/plugins/runtime/reply.ts';
-import type { ProtoDescriptor } from '../../../shared/grpc/descriptor.ts';
+import type { ProtoDescriptor, ScalarType } from '../../../shared/grpc/descriptor.ts';
 import { admin } from '../../e2e/processes.ts';
 import { type CaseGateway, startCaseGateway } from './case-runner/gateway.ts';
 import { EVERYWHERE, fakeRequest, fakeServices } from './fakes.ts';
@@ -432,6 +432,24 @@ describe('a message that is not as it should be', () => {
       expect(decode.mock.calls.length).toBeLessThan(2);
     } finally {
       decode.mockRestore();
+    }
+  });
+
+  it('is made of no number that is not the one of its client', () => {
+    const at = (type: ScalarType, value: unknown) => {
+      const n = { ...field, name: 'n', number: 1, type: { scalar: type } };
+      const own = new MessageCodec({ messages: { N: [n] }, enums: {}, methods: [] });
+      return own.decode('N', own.encode('N', { n: value }));
+    };
+    for (const [type, fitting, others] of [
+      ['int32', [2_147_483_647, -2_147_483_648], [5_000_000_000, '-2147483649']],
+      ['fixed32', [4_294_967_295], [4_294_967_296]],
+      ['sint32', [-2_147_483_648], ['99999999999']],
+      ['uint64', ['18446744073709551615'], ['18446744073709551616', 1e30]],
+      ['sfixed64', ['-9223372036854775808'], ['-9223372036854775809']],
+    ] as const) {
+      for (const value of fitting) expect(at(type, value), type).toEqual({ n: value });
+      for (const value of others) expect(() => at(type, value), type).toThrow(/is no whole number of (32|64) bits$/);
     }
   });
 
