@@ -137,6 +137,8 @@ function maximum(call: LuaCall): number {
 function setUpstreamUri(call: LuaCall, request: LuaContext['request'], uri: string): void {
   call.charge((uri.length + request.query.length) * 2);
   const mark = uri.indexOf('?');
+  // As a whole URL it would name another host to the upstream than Host does. For nginx there is no such upstream either.
+  if (mark !== 0 && uri !== '' && !uri.startsWith('/')) throw new Error('upstream_uri must start with /');
   request.upstream.path = escapePath(mark < 0 ? uri : uri.slice(0, mark));
   if (mark < 0) return;
   const own = escapeQuery(uri.slice(mark + 1));

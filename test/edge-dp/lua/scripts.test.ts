@@ -95,6 +95,13 @@ describe('what Lua remembers', () => {
     hooks.close?.();
   };
 
+  it('sends no request to an upstream for the URL of another host', async () => {
+    expect((await access(`ngx.var.upstream_uri = '/a b?c'`)).request.upstream.path).toBe('/a%20b');
+    for (const uri of ['http://other.test/', 'x', '*']) {
+      await expect(access(`ngx.var.upstream_uri = '${uri}'`), uri).rejects.toThrow(/upstream_uri must start with \//);
+    }
+  });
+
   it('in a dictionary, of as many keys as clients make up, leaves room for scripts', async () => {
     await many(
       520,
