@@ -233,7 +233,9 @@ describe.each(hosts)('what plugins reach through the host, on %s', (host, start)
   it('appends texts whole to a pipe that takes less at once, as its reader takes them', async () => {
     const path = join(folder, `${host} pipe`);
     execFileSync('mkfifo', [path]);
-    const reader = createReadStream(path);
+    // Open for both, which waits for no writer: whoever opens it to write finds that somebody reads.
+    const reader = createReadStream(path, { flags: 'r+' });
+    await once(reader, 'open');
     let read = '';
     reader.setEncoding('utf8').on('data', (part) => {
       read += part;
