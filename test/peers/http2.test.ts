@@ -41,6 +41,8 @@ const method = (name: string, requestStream: boolean, responseStream: boolean) =
 /** As long as h2spec wants it for all of its cases. */
 const OK = 'ok'.repeat(60);
 
+/** Milliseconds before the upstream answers. */
+let pause = 0;
 let folder: string;
 let upstream: Upstream;
 let grpc: Server;
@@ -51,9 +53,12 @@ let secure: number;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-http2-'));
   writeFileSync(join(folder, 'echo.proto'), PROTO);
-  upstream = await startUpstream(
-    ({ body }) => `HTTP/1.1 200 OK\r\nContent-Length: ${OK.length + body.length}\r\n\r\n${OK}${body}`,
-  );
+  upstream = await startUpstream(({ body }, socket) => {
+    const answer = `HTTP/1.1 200 OK\r\nContent-Length: ${OK.length + body.length}\r\n\r\n${OK}${body}`;
+    if (pause === 0) return answer;
+    setTimeout(() => socket.write(answer, 'latin1'), pause);
+    return undefined;
+  });
   grpc = new Server();
   grpc.addService(
     {
@@ -151,11 +156,14 @@ it('h2load is served all that it asks for, many streams at a time', async () => 
 
 it('h2spec finds no other faults than those that the documents judge', { timeout: 300_000 }, async () => {
   const args = ['-t', '-k', '-h', '127.0.0.1', '-p', String(secure), '-o', '5'];
+  // Some of its cases send a frame too many to a stream that is not answered yet: one that is, is closed.
+  pause = 50;
   // It ends with 1 where it finds one.
   const output = await run(peerExecutable('h2spec'), args).then(
     ({ stdout }) => stdout,
     (error: { stdout: string }) => error.stdout,
   );
+  pause = 0;
   const text = stripVTControlCharacters(output);
   const failures = text.split('Failures:')[1] ?? '';
   const found: string[] = [];
