@@ -175,18 +175,21 @@ describe('an instance in the background', () => {
     expect(await bare('health')).toMatchObject({ code: 0, output: expect.stringContaining('is healthy at') });
     expect(await bare('reload')).toEqual({ code: 0, output: `Holdfast (pid ${after}) has reloaded\n` });
 
-    // What is in flight holds it for some seconds: whoever starts another waits for its end.
+    // What is in flight holds it: whoever starts another waits for its end.
     const half = connect(admin, '127.0.0.1');
     half.write('POST /services HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n');
     expect(String((await once(half, 'data'))[0])).toContain('100 Continue');
     process.kill(Number(after), 'SIGTERM');
     await until(() => findInstance(prefix) === null, 'the stop to begin');
+    // However long the commands take.
+    process.kill(Number(after), 'SIGSTOP');
     const refusals = await Promise.all([run('start', '--detach'), run('drain'), run('health')]);
     for (const refusal of refusals)
       expect(refusal).toEqual({
         code: 1,
         output: expect.stringContaining(`Holdfast (pid ${after}) is stopping at ${prefix}`),
       });
+    process.kill(Number(after), 'SIGCONT');
     half.destroy();
     expect(await run('restart')).toMatchObject({ code: 0 });
     const last = findInstance(prefix)?.pid;
