@@ -124,7 +124,8 @@ export class FallbackExport {
       await this.#write(missing);
     }
     const swept = this.#unused(named, there);
-    const unused = Object.fromEntries([...this.#garbage].filter(([name]) => !swept.has(name)));
+    // With what is deleted next: should that not come to pass, whoever exports then does it.
+    const unused = Object.fromEntries(this.#garbage);
     await storage.put(BUNDLE_FILE, utf8(JSON.stringify({ ...file, unused })));
     for (const name of swept) {
       this.#deleted.set(name, Date.now());

@@ -63,12 +63,19 @@ async function twoPlanes() {
 const objectsOf = (publisher: Publisher): string[] =>
   [...publisher.missing(publisher.current().manifest, null)].map(objectFile);
 
-it('puts an object back that it deleted just as another control plane named it again', async () => {
-  const { feed, files, first, second, own, there } = await twoPlanes();
+/** The same, where the objects of a route are not named any more. `objects`: all that there were with it. */
+async function withUnused() {
+  const planes = await twoPlanes();
+  const { feed, own, there } = planes;
   await there(2);
   const objects = objectsOf(own);
   feed.write(['delete', 'routes', route(1).id]);
   await there(3);
+  return { ...planes, objects };
+}
+
+it('puts an object back that it deleted just as another control plane named it again', async () => {
+  const { feed, files, first, second, own, there, objects } = await withUnused();
   vi.setSystemTime(Date.now() + LONG);
   let deleted = false;
   before.delete = async () => {
@@ -89,11 +96,7 @@ it('puts an object back that it deleted just as another control plane named it a
 });
 
 it('leaves an object for its time that was named again meanwhile, by another control plane', async () => {
-  const { feed, files, first, second, own, there } = await twoPlanes();
-  await there(2);
-  const objects = objectsOf(own);
-  feed.write(['delete', 'routes', route(1).id]);
-  await there(3);
+  const { feed, files, first, second, there, objects } = await withUnused();
   vi.setSystemTime(Date.now() + LONG);
   const gate = Promise.withResolvers<void>();
   before.get = () => gate.promise;
@@ -109,11 +112,7 @@ it('leaves an object for its time that was named again meanwhile, by another con
 });
 
 it('deletes what was unused before a restart, and nothing that is no object', async () => {
-  const { feed, files, first, second, own, there } = await twoPlanes();
-  await there(2);
-  const objects = objectsOf(own);
-  feed.write(['delete', 'routes', route(1).id]);
-  await there(3);
+  const { feed, files, first, second, own, there, objects } = await withUnused();
   await first.stop();
   const gone = objects.filter((name) => !objectsOf(own).includes(name));
   expect([gone.length > 0, gone.filter((name) => !files.has(name))]).toEqual([true, []]);
@@ -127,6 +126,22 @@ it('deletes what was unused before a restart, and nothing that is no object', as
   await again.stop();
   expect(gone.filter((name) => files.has(name))).toEqual([]);
   expect(files.has(objectFile('../other'))).toBe(true);
+});
+
+it('deletes after a restart what was to be deleted before it', async () => {
+  const { feed, files, first, second, own, there, objects } = await withUnused();
+  const gone = objects.filter((name) => !objectsOf(own).includes(name));
+  vi.setSystemTime(Date.now() + LONG);
+  before.delete = () => Promise.reject(new Error('no answer'));
+  feed.put('services', { id: 'service-b', name: 'b', host: 'b.test' });
+  await there(4);
+  await first.stop();
+  expect([gone.length > 0, gone.filter((name) => !files.has(name))]).toEqual([true, []]);
+  const again = second();
+  feed.put('services', { id: 'service-c', name: 'c', host: 'c.test' });
+  await there(5);
+  await again.stop();
+  expect(gone.filter((name) => files.has(name))).toEqual([]);
 });
 
 it('writes nothing more of an attempt that has failed', async () => {
