@@ -104,7 +104,10 @@ async function ask(leaf: X509Certificate, issuer: X509Certificate): Promise<Verd
     body: question.request,
     signal: AbortSignal.timeout(TIMEOUT),
   });
-  if (response.status !== 200) throw new NoOcspAnswer(`${url} answered with status ${response.status}`);
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    throw new NoOcspAnswer(`${url} answered with status ${response.status}`);
+  }
   return read(await bytesOf(response, url), question, issuer);
 }
 

@@ -56,7 +56,8 @@ export class TelemetrySender {
     this.#session ??= await this.#begin(endpoint);
     let answer = await this.#post(endpoint, batch, this.#session);
     if (answer.status === 401 && known) {
-      // It was started again since.
+      // It was started again since. What it says of that is read by nobody.
+      await answer.body?.cancel();
       this.#session = await this.#begin(endpoint);
       answer = await this.#post(endpoint, batch, this.#session);
     }
