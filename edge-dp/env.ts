@@ -1,3 +1,4 @@
+import type { NodeOwner } from './config/node.ts';
 import type { Outward } from './proxy/egress/outward.ts';
 import type { WorkerSettings } from './settings.ts';
 
@@ -14,6 +15,8 @@ export interface Env {
   readonly STATE?: DurableObjectNamespace;
   /** The node's one owner of the link, reached from every isolate of the node (entrypoint `NodeService`). */
   readonly NODE: Fetcher;
+  /** That owner itself, on a host that can tell it in the process it lives in. */
+  readonly OWNER?: () => Promise<NodeOwner>;
   /** A secret: the bearer token of the Status API, where `SETTINGS.status.path` says that it has one. */
   readonly STATUS_TOKEN?: string;
   /** Control planes in order of preference, each over mutual TLS: `CONTROL_PLANE`, `CONTROL_PLANE_2`, … */

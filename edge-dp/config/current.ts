@@ -289,7 +289,7 @@ export function restingOrigins(
   colo: ColoCache | null,
 ): readonly ObjectOrigin[] {
   if (source === 'declarative') return env.DECLARATIVE === undefined ? [] : [declarativeOrigin(env.DECLARATIVE)];
-  const origins = [bundleCache(env), new NodeClient(env.NODE)];
+  const origins = [bundleCache(env), new NodeClient(env)];
   return colo === null ? origins : colo.objects(origins);
 }
 
@@ -305,7 +305,7 @@ function reader(env: Env, origins: readonly ObjectOrigin[], found?: Candidate['f
 function reportDamage(env: Env, origin: ObjectOrigin, damage: string): void {
   const reason = `${origin.name}: ${damage}`;
   console.error(reason);
-  new NodeClient(env.NODE)
+  new NodeClient(env)
     .report({ type: 'rejected', serial: null, reason })
     .catch((error: unknown) => console.error(`not reported: ${messageOf(error)}`));
 }

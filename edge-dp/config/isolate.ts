@@ -152,7 +152,7 @@ export class Isolate {
 
   /** Asks for news and applies it. */
   async #ask(env: Env, wait: number): Promise<Asked> {
-    const node = new NodeClient(env.NODE);
+    const node = new NodeClient(env);
     try {
       const held = this.current.held?.verified ?? null;
       const asked = await askForNews({
@@ -182,7 +182,7 @@ export class Isolate {
     } catch (error) {
       const reason = `news: ${messageOf(error)}`;
       console.error(reason);
-      await new NodeClient(env.NODE).report({ type: 'rejected', serial: null, reason });
+      await new NodeClient(env).report({ type: 'rejected', serial: null, reason });
       return null;
     }
   }

@@ -65,13 +65,22 @@ const LONGEST_WAIT = 30_000;
 /** Milliseconds the owner of the link has to say how it is: probes want their answer within a second. */
 const LINK_TIMEOUT = 700;
 
+/** Where an isolate finds the owner of the link (`Env`). */
+export interface NodeBindings {
+  readonly NODE: Pick<Fetcher, 'fetch'>;
+  /** The owner itself, once it knows what it has kept, where it lives in this process and the host can tell. */
+  readonly OWNER?: () => Promise<NodeOwner>;
+}
+
 /** The isolate's end. */
 export class NodeClient implements ObjectOrigin {
   readonly name = 'control plane';
-  readonly #node: Pick<Fetcher, 'fetch'>;
+  readonly #node: NodeBindings['NODE'];
+  readonly #owner: NonNullable<NodeBindings['OWNER']> | null;
 
-  constructor(node: Pick<Fetcher, 'fetch'>) {
-    this.#node = node;
+  constructor({ NODE, OWNER }: NodeBindings) {
+    this.#node = NODE;
+    this.#owner = OWNER ?? null;
   }
 
   /**
@@ -81,6 +90,7 @@ export class NodeClient implements ObjectOrigin {
     have: string | null,
     { timeout, wait = 0, told }: { readonly timeout: number; readonly wait?: number; readonly told?: Told },
   ): Promise<News | null> {
+    if (this.#owner !== null) return newsFor(await this.#owner(), { have, wait, told });
     const query = new URLSearchParams({ have: have ?? '', wait: String(wait) });
     if (told !== undefined) {
       query.set('isolate', told.isolate);
@@ -94,6 +104,7 @@ export class NodeClient implements ObjectOrigin {
 
   /** Throws when the owner cannot be reached. */
   async link(): Promise<LinkState> {
+    if (this.#owner !== null) return (await this.#owner()).linkState;
     const response = await this.#node.fetch('http://node/link', { signal: AbortSignal.timeout(LINK_TIMEOUT) });
     if (response.status !== 200) throw new Error(`the node's link owner answered ${response.status}`);
     const { connected, withheld, ordersRefused, configsRefused, cacheErrors } = mustBeRecord(
@@ -110,6 +121,7 @@ export class NodeClient implements ObjectOrigin {
   }
 
   async get(name: ObjectName): Promise<Bytes | null> {
+    if (this.#owner !== null) return (await this.#owner()).object(name);
     const response = await this.#node.fetch(`http://node/objects/${name}`);
     if (response.status === 404) return null;
     if (response.status !== 200) throw new Error(await response.text());
@@ -117,6 +129,7 @@ export class NodeClient implements ObjectOrigin {
   }
 
   async report(report: Report): Promise<void> {
+    if (this.#owner !== null) return (await this.#owner()).report(report);
     const response = await this.#node.fetch('http://node/reports', { method: 'POST', body: JSON.stringify(report) });
     await response.body?.cancel();
   }
@@ -149,6 +162,23 @@ function numberOr0(value: unknown): number {
   return typeof value === 'number' ? value : 0;
 }
 
+interface NewsQuestion {
+  readonly have: string | null;
+  readonly wait: number;
+  readonly told: Told | undefined;
+}
+
+/** Null: what the isolate has is the newest. */
+async function newsFor(owner: NodeOwner, { have, wait, told }: NewsQuestion): Promise<News | null> {
+  if (told !== undefined) {
+    owner.heard(told);
+    owner.has(told.isolate, have);
+  }
+  if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait, told?.isolate ?? null);
+  const { version, ...news } = await owner.news();
+  return version !== null && have === version ? null : news;
+}
+
 /** The owner's end. */
 export async function answerNode(request: Request, owner: NodeOwner): Promise<Response> {
   const url = new URL(request.url);
@@ -156,16 +186,12 @@ export async function answerNode(request: Request, owner: NodeOwner): Promise<Re
   try {
     if (request.method === 'GET' && resource === 'news') {
       const isolate = url.searchParams.get('isolate');
-      const have = url.searchParams.get('have') || null;
-      if (isolate !== null) {
-        owner.heard({ isolate, requests: Number(url.searchParams.get('requests')) });
-        owner.has(isolate, have);
-      }
-      const wait = Math.min(Number(url.searchParams.get('wait')) || 0, LONGEST_WAIT);
-      if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait, isolate);
-      const { version, ...news } = await owner.news();
-      const known = version !== null && have === version;
-      return known ? new Response(null, { status: 204 }) : Response.json(news);
+      const news = await newsFor(owner, {
+        have: url.searchParams.get('have') || null,
+        wait: Math.min(Number(url.searchParams.get('wait')) || 0, LONGEST_WAIT),
+        told: isolate === null ? undefined : { isolate, requests: Number(url.searchParams.get('requests')) },
+      });
+      return news === null ? new Response(null, { status: 204 }) : Response.json(news);
     }
     if (request.method === 'GET' && resource === 'link') return Response.json(owner.linkState);
     if (request.method === 'GET' && resource === 'objects') {

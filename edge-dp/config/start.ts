@@ -19,7 +19,7 @@ const OWNER_TIMEOUT = 2_000;
  * thrown.
  */
 export async function startSequence(env: Env, current: CurrentConfig, learned: (news: News) => void): Promise<Held> {
-  const node = new NodeClient(env.NODE);
+  const node = new NodeClient(env);
   const report = async (what: string, error: unknown): Promise<void> => {
     const reason = `${what}: ${messageOf(error)}`;
     console.error(reason);

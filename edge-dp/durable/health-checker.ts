@@ -192,7 +192,7 @@ export function healthChecker(isolate: Isolate): new (state: DurableObjectState,
       const text = JSON.stringify(health);
       if (text === this.#reported) return;
       try {
-        await new NodeClient(this.env.NODE).report({ type: 'health', health });
+        await new NodeClient(this.env).report({ type: 'health', health });
         this.#reported = text;
       } catch (error) {
         console.warn(`target health was not reported: ${messageOf(error)}`);

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions, Metafile, Plugin } from 'esbuild';
+import { builtinModules } from './builtin-modules.ts';
 import { keepBundle, keptBundle, PROJECT } from './bundle-cache.ts';
 import { moduleFile } from './module-file.ts';
 import { kits } from './plugin-kits.ts';
@@ -32,7 +33,9 @@ export const TESTED_ENTRY = moduleFile('../worker-under-test', import.meta.url);
 /** What is here decides what comes out of the same files. */
 const MAKERS = [
   fileURLToPath(import.meta.url),
-  ...['./plugin-kits', './wasm-files', '../../shared/lua/metering'].map((path) => moduleFile(path, import.meta.url)),
+  ...['./builtin-modules', './plugin-kits', './wasm-files', '../../shared/lua/metering'].map((path) =>
+    moduleFile(path, import.meta.url),
+  ),
 ];
 
 const bundles = new Map<string, Promise<WorkerBundle>>();
@@ -117,7 +120,7 @@ function nodeOptions(entry: string) {
     },
     platform: 'node',
     conditions: ['worker', 'import'],
-    plugins: [installedPackages, compiledWasm, kits],
+    plugins: [builtinModules, installedPackages, compiledWasm, kits],
     alias: {
       'cloudflare:workers': moduleFile('./node/runtime/workers', import.meta.url),
       'cloudflare:sockets': moduleFile('./node/runtime/sockets', import.meta.url),

@@ -25,12 +25,24 @@ export function proxyEntrypoint(
 ): {
   fetch(request: Request, env: Env, context: ExecutionContext<ListenerProps>): Promise<Response>;
   scheduled(controller: ScheduledController, env: Env, context: ExecutionContext): Promise<void>;
+  begin(env: Env, waitUntil: Arrival['waitUntil']): Promise<void>;
+  tellRestarts(total: number): void;
   serverCertificate(serverName: string): ServerCertificate | null;
   beginTls(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
   answer(request: IncomingRequest, arrival: Arrival, env: Env): Promise<HttpResponse>;
   openSession(arrival: StreamArrival, env: Env): StreamPassage | null | Promise<StreamPassage | null>;
 } {
   return {
+    /** For a host that has something to wait for before it listens: resolves when there is config, or it is known that there is none. */
+    async begin(env, waitUntil) {
+      await isolate.started(env, waitUntil);
+    },
+
+    /** For a host whose supervisor can say it: how many processes of the node were started again by now. */
+    tellRestarts(total) {
+      isolate.restarts = total;
+    },
+
     /** For a host that does TLS by server name: by the config of this moment. */
     serverCertificate: (serverName) => isolate.current.held?.live.path.serverCertificate(serverName) ?? null,
 

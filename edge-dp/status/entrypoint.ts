@@ -37,10 +37,9 @@ export function statusEntrypoint(
       return response;
     }
 
-    /** Where what comes by no listener comes from the supervisor of this process. */
+    /** Where what comes by no listener comes from the supervisor of this process; on Node that needs no request. */
     get #isSupervised(): boolean {
-      const { host } = this.env.SETTINGS.node;
-      return host === 'workerd' || host === 'node';
+      return this.env.SETTINGS.node.host === 'workerd';
     }
 
     #answer(request: Request): Promise<Response> {

@@ -18,7 +18,7 @@ export const metricsRoutes: readonly StatusRoute[] = [{ path: '/metrics', GET: m
 async function metrics({ env, isolate, live }: StatusRequest): Promise<Response> {
   const { node, proxy } = env.SETTINGS;
   // Null: the link's owner does not answer, and then nobody knows.
-  const link = await new NodeClient(env.NODE).link().catch(() => null);
+  const link = await new NodeClient(env).link().catch(() => null);
   const all: Metric[] = [
     {
       name: 'kong_node_info',

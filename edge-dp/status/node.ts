@@ -36,7 +36,7 @@ function splitOf({ release, percent, by, config_hash }: ManifestSplit) {
 
 /** Why this node has no newer config; null: it has the newest, or the owner of the link does not say. */
 async function withheld(env: Env): Promise<string | null> {
-  const link = await new NodeClient(env.NODE).link().catch(() => null);
+  const link = await new NodeClient(env).link().catch(() => null);
   return link?.withheld ?? null;
 }
 

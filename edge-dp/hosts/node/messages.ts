@@ -10,6 +10,8 @@ export type ToProcess =
       readonly plan: ProcessPlan;
       /** Has the Durable Objects and the Status API. */
       readonly first: boolean;
+      /** Nothing of the node may serve yet: what the first requests do not need is loaded after them. */
+      readonly cold: boolean;
       /** Descriptors of its listening sockets by their names. */
       readonly descriptors: Readonly<Record<string, number>>;
     }

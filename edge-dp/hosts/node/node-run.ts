@@ -19,7 +19,8 @@ export function runNode(
   runtimeLog: RuntimeLog,
   begun: ChildProcess | null = null,
 ): Run {
-  const child = begun !== null && isRunning(begun) ? begun : beginProcess(sockets.map(({ descriptor }) => descriptor));
+  const early = begun !== null && isRunning(begun) ? begun : null;
+  const child = early ?? beginProcess(sockets.map(({ descriptor }) => descriptor));
   const output = new Output();
   for (const stream of [child.stdout, child.stderr]) output.read(stream, (line) => runtimeLog.line(line));
   const ended = endOf(child, output);
@@ -39,7 +40,7 @@ export function runNode(
   const descriptors = Object.fromEntries(sockets.map(({ name }, place) => [name, FIRST_DESCRIPTOR + place]));
   const settings = settingsAt(plan.settings, place, count);
   tell({ type: 'load', main });
-  tell({ type: 'start', plan: { ...plan, settings }, first: place === 0, descriptors });
+  tell({ type: 'start', plan: { ...plan, settings }, first: place === 0, cold: early !== null, descriptors });
   return {
     pid: child.pid ?? null,
     ready,

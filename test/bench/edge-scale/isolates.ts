@@ -57,7 +57,7 @@ export class SimulatedIsolate {
     this.#world = world;
     this.#colo = colo;
     this.#gap = gap;
-    this.#node = new NodeClient(colo.node);
+    this.#node = new NodeClient({ NODE: colo.node });
     this.#cache = new ColoCache(colo.cache, 'node');
     const { interval, random, time } = world;
     this.#sharing = world.shares ? new SharedNews({ colo: this.#cache, interval, random, now: () => time.now }) : null;

@@ -44,6 +44,11 @@ export class DurableNamespace {
     return { fetch: (input, init) => object.fetch(requestOf(input, init)) };
   }
 
+  /** The object itself, once its beginning is over, for who shares its process: not to be kept, since a later event may find another. */
+  instance(name: string): Promise<DurableInstance> {
+    return this.#living(name).awake();
+  }
+
   /** Lets alarms ring, and brings those back whose alarm was set when the process ended. */
   wake(): void {
     this.#awake = true;
@@ -122,7 +127,7 @@ class LivingObject {
   }
 
   async fetch(request: Request): Promise<Response> {
-    const instance = await this.#awake();
+    const instance = await this.awake();
     if (instance.fetch === undefined) throw new Error('this object answers no requests');
     return instance.fetch(request);
   }
@@ -137,7 +142,7 @@ class LivingObject {
    * The instance, once its beginning is over. One whose beginning failed knows nothing of what it has kept: as on Workers it is given
    * up, and the next event makes another.
    */
-  async #awake(): Promise<DurableInstance> {
+  async awake(): Promise<DurableInstance> {
     this.#life ??= this.#begin();
     const life = this.#life;
     try {
@@ -172,7 +177,7 @@ class LivingObject {
     this.#ringing = true;
     try {
       storage.ring();
-      const instance = await this.#awake();
+      const instance = await this.awake();
       await instance.alarm?.();
       storage.rang();
       this.#failures = 0;

@@ -3,21 +3,27 @@
  * there, and then the Worker that it is told of, which takes everything from there.
  */
 
-import 'node:crypto';
-import 'node:dgram';
-import 'node:dns/promises';
-import 'node:fs/promises';
-import 'node:http';
-import 'node:http2';
-import 'node:https';
-import 'node:net';
-import 'node:sqlite';
-import 'node:stream';
-import 'node:tls';
-import 'node:zlib';
 import { pathToFileURL } from 'node:url';
 import { isMessage } from '../../supervision/message.ts';
 import type { ToProcess } from '../messages.ts';
+
+// Not by `import`, for which Node reads all that a module exports: with `node:http` that is all of its Fetch.
+for (const name of [
+  'node:crypto',
+  'node:dgram',
+  'node:dns/promises',
+  'node:fs/promises',
+  'node:http',
+  'node:http2',
+  'node:https',
+  'node:net',
+  'node:sqlite',
+  'node:stream',
+  'node:tls',
+  'node:zlib',
+]) {
+  process.getBuiltinModule(name);
+}
 
 process.once('message', (message) => {
   if (!isMessage<ToProcess>(message) || message.type !== 'load') return;

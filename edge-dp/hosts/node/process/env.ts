@@ -60,6 +60,7 @@ export async function makeEnv(
     if (make === undefined) continue;
     const namespace = new DurableNamespace(name, make, env, database);
     env[binding] = namespace;
+    if (binding === 'LINK') env.OWNER = () => namespace.instance(plan.settings.node.id);
     namespaces.push(namespace);
   }
   return { env, node, namespaces };

@@ -2,8 +2,7 @@ import type { Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { TLS_CIPHERS } from '../../../../shared/tls-ciphers.ts';
 import type { TlsArrival } from '../../../proxy/request-path.ts';
-import { RESTARTS_PATH } from '../../../status/restarts.ts';
-import { serveFetch } from '../bindings/node-service.ts';
+import { loadFetchServer, serveFetch } from '../bindings/node-service.ts';
 import { listenForRequests, type ProxyListener } from '../http/listener.ts';
 import { RefusalPages } from '../http/refuse.ts';
 import { NODE_SOCKET, type ToProcess } from '../messages.ts';
@@ -35,7 +34,7 @@ const WAITING = 50;
 const START_PATIENCE = 10_000;
 
 /** Starts the node's part in this process: bindings, the start sequence, and then the listeners, so that no client waits for it. */
-export async function startServing(worker: WorkerModule, { plan, first, descriptors }: Start): Promise<Serving> {
+export async function startServing(worker: WorkerModule, { plan, first, cold, descriptors }: Start): Promise<Serving> {
   const { env, node, namespaces } = await makeEnv(worker, plan, first);
   const count = hostCounts(node);
   const waitUntil = (work: Promise<unknown>): void => {
@@ -57,10 +56,11 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
     if (Status === undefined) return new Response(null, { status: 404 });
     return new Status({ waitUntil, props }, env).fetch(request);
   };
-  await atMost(START_PATIENCE, Promise.resolve(status({}, new Request('http://localhost/status'))));
+  const { default: main } = worker;
+  if (!cold) await loadFetchServer();
+  await atMost(START_PATIENCE, Promise.resolve(main.begin?.(env, waitUntil)));
 
   const listeners: (ProxyListener | StreamListener)[] = [];
-  const { default: main } = worker;
   const certificateOf = (serverName: string) => main.serverCertificate?.(serverName) ?? null;
   const beginTls = (arrival: TlsArrival) => main.beginTls?.(arrival) ?? null;
   const dialFor = createDial();
@@ -108,16 +108,16 @@ export async function startServing(worker: WorkerModule, { plan, first, descript
 
   // What is due on the node's own account, its link above all, comes after those who have waited for the listeners.
   const waking = setTimeout(() => {
+    waitUntil(loadFetchServer());
     for (const namespace of namespaces) namespace.wake();
   }, WAITING);
   // A process without traffic takes a change as soon as the others.
-  const { scheduled } = worker.default;
+  const { scheduled } = main;
   const news = first ? null : setInterval(() => void scheduled?.({}, env, { waitUntil }), plan.settings.newsInterval);
 
   return {
     tellRestarts(total) {
-      const told = new Request(`http://localhost${RESTARTS_PATH}`, { method: 'PUT', body: String(total) });
-      waitUntil(Promise.resolve(status({}, told)));
+      main.tellRestarts?.(total);
     },
     async stop(drain) {
       clearTimeout(waking);

@@ -7,6 +7,8 @@ import type { DurableClass } from '../bindings/durable-objects.ts';
 /** What the Worker's main module gives its host (`edge-dp/worker.ts`). */
 export interface WorkerModule {
   readonly default: {
+    begin?(env: object, waitUntil: (work: Promise<unknown>) => void): Promise<void>;
+    tellRestarts?(total: number): void;
     serverCertificate?(serverName: string): ServerCertificate | null;
     beginTls?(arrival: TlsArrival): Promise<TlsTerms | 'refused'> | null;
     answer(request: IncomingRequest, arrival: Arrival, env: object): Promise<HttpResponse>;
