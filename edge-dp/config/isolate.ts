@@ -8,7 +8,7 @@ import { ColoCache } from './colo-cache.ts';
 import { CurrentConfig, type Gateway, type Held, restingOrigins } from './current.ts';
 import type { LiveConfig } from './live.ts';
 import { type Asked, askForNews } from './news-question.ts';
-import { IDLE_INTERVALS, NewsTimes } from './news-times.ts';
+import { FRESH, IDLE_INTERVALS, LATE, NewsTimes } from './news-times.ts';
 import { type News, NodeClient, versionOf } from './node.ts';
 import { SharedNews } from './shared-news.ts';
 import { startSequence } from './start.ts';
@@ -26,11 +26,6 @@ const NEWS_PATIENCE_CLOUDFLARE = 50;
 const SECRETS_WAIT = 50;
 /** Milliseconds that secrets may be older than their time without a request waiting for new ones. */
 const SECRETS_PATIENCE = 1_000;
-/**
- * Milliseconds what the owner said holds good elsewhere. Nobody tells an isolate anything between its questions, so one that
- * has had no request for longer than this asks before it serves: on a box that is no way to go.
- */
-const FRESH = 25;
 /** Milliseconds the owner of the link has to answer a question for news. */
 const NEWS_TIMEOUT = 5_000;
 /**
@@ -90,9 +85,9 @@ export class Isolate {
     const asleep = this.#times.isAsleep(now, waits ? FRESH : IDLE_INTERVALS * newsInterval);
     const wait = waits && !asleep ? NEWS_WAIT : 0;
     this.#times.asks(now, now + wait + newsInterval);
-    const asking = this.#ask(env, wait).then(({ current, known, holds }) => {
+    const asking = this.#ask(env, wait).then(({ current, known, holds, saidBy }) => {
       const answered = Date.now();
-      if (known) this.#times.knows(answered);
+      if (known) this.#times.knows(Math.min(answered, saidBy));
       // An owner that fails, or has what cannot be loaded, is not asked with every request.
       this.#times.answered(current && waits ? 0 : holds === null ? now + newsInterval : answered + holds);
       this.#catchingUp = null;
@@ -122,7 +117,7 @@ export class Isolate {
     // The start sequence asks the owner too.
     this.#times.knows(Date.now());
     this.sharing(env);
-    const starting = startSequence(env, this.current, ({ seal }) => {
+    const starting = startSequence(env, this.current, this.traffic.told, ({ seal }) => {
       if (seal !== undefined) this.current.colo?.unlock(seal);
     });
     this.#starting = starting;
@@ -150,9 +145,10 @@ export class Isolate {
     return this.#sharing;
   }
 
-  /** Asks for news and applies it. */
-  async #ask(env: Env, wait: number): Promise<Asked> {
+  /** Asks for news and applies it. `saidBy`: when the answer may have come at the latest for what it says to hold good as long as others. */
+  async #ask(env: Env, wait: number): Promise<Asked & { readonly saidBy: number }> {
     const node = new NodeClient(env);
+    const began = Date.now();
     try {
       const held = this.current.held?.verified ?? null;
       const asked = await askForNews({
@@ -162,10 +158,13 @@ export class Isolate {
         take: (news, newest) => this.#take(env, news, newest),
       });
       // At once, so that the owner knows when all of a box have taken a change.
-      return asked.taken && env.SETTINGS.node.host !== 'cloudflare' ? await this.#ask(env, wait) : asked;
+      if (env.SETTINGS.node.host === 'cloudflare') return { ...asked, saidBy: Number.POSITIVE_INFINITY };
+      if (asked.taken) return await this.#ask(env, wait);
+      // That there is none is said when the time to wait for news is over.
+      return { ...asked, saidBy: began + (asked.current ? wait : 0) + LATE };
     } catch (error) {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
-      return { current: false, taken: false, known: true, holds: null };
+      return { current: false, taken: false, known: true, holds: null, saidBy: Number.POSITIVE_INFINITY };
     }
   }
 

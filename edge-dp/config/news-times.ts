@@ -1,5 +1,12 @@
 /** On Cloudflare: so many intervals without a request, and the config may be old: the next request waits for the answer. */
 export const IDLE_INTERVALS = 2;
+/**
+ * Milliseconds what the owner said holds good elsewhere on a box. Nobody tells an isolate anything between its questions, so one that
+ * has had no request for longer than this asks before it serves; the owner counts a change as applied once none goes by what it said before.
+ */
+export const FRESH = 25;
+/** Milliseconds an answer may take on its way, so that it holds good as long after it came; one that took longer does for less. */
+export const LATE = 50;
 
 /** When an isolate asks for news: milliseconds since the epoch. */
 export class NewsTimes {
@@ -24,6 +31,7 @@ export class NewsTimes {
     this.#askAgainAt = again;
   }
 
+  /** It was said at `now`, or before. */
   knows(now: number): void {
     this.#knownAt = now;
   }

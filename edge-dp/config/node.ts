@@ -147,6 +147,8 @@ export interface NodeOwner {
   nextNews(limit: number, isolate: string | null): Promise<void>;
   /** An isolate says which version it has. */
   has(isolate: string, version: string | null): void;
+  /** An isolate is told what the newest is, and goes by that for a while. */
+  answered(isolate: string): void;
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
   readonly linkState: LinkState;
@@ -176,6 +178,7 @@ async function newsFor(owner: NodeOwner, { have, wait, told }: NewsQuestion): Pr
   }
   if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait, told?.isolate ?? null);
   const { version, ...news } = await owner.news();
+  if (told !== undefined) owner.answered(told.isolate);
   return version !== null && have === version ? null : news;
 }
 

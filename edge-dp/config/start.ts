@@ -5,7 +5,7 @@ import type { Env } from '../env.ts';
 import { bundleCache, type CachedManifest } from './cache.ts';
 import { type CurrentConfig, type Held, restingOrigins } from './current.ts';
 import { declarativeManifest } from './declarative.ts';
-import { type News, NodeClient } from './node.ts';
+import { type News, NodeClient, type Told } from './node.ts';
 import { type Standing, verifyResting } from './trust.ts';
 
 /** Milliseconds the owner of the link gets to say what was applied last. It answers from memory or its own disk. */
@@ -15,10 +15,15 @@ const OWNER_TIMEOUT = 2_000;
  * Gives an isolate its first config, as Kong's documents order it: what the node applied last (the cache, or the copy
  * of the manifest that the owner of the link keeps), else `declarative_config`, else empty; a node that had a config of a
  * control plane and cannot load it is neither of these but unavailable. Asking the owner also makes
- * it contact a control plane, in all cases; `learned` hears what it said. Whatever is refused on the way is logged and reported; nothing is
+ * it contact a control plane, in all cases; it is told which isolate asks, and `learned` hears what it said. Whatever is refused on the way is logged and reported; nothing is
  * thrown.
  */
-export async function startSequence(env: Env, current: CurrentConfig, learned: (news: News) => void): Promise<Held> {
+export async function startSequence(
+  env: Env,
+  current: CurrentConfig,
+  told: Told,
+  learned: (news: News) => void,
+): Promise<Held> {
   const node = new NodeClient(env);
   const report = async (what: string, error: unknown): Promise<void> => {
     const reason = `${what}: ${messageOf(error)}`;
@@ -33,7 +38,7 @@ export async function startSequence(env: Env, current: CurrentConfig, learned: (
     bundleCache(env)
       .manifest()
       .catch((error: unknown) => report('cache', error).then(() => 'unreadable' as const)),
-    node.news(null, { timeout: OWNER_TIMEOUT }).catch((error: unknown) => {
+    node.news(null, { timeout: OWNER_TIMEOUT, told }).catch((error: unknown) => {
       console.error(`the owner of the link does not answer: ${messageOf(error)}`);
       return null;
     }),

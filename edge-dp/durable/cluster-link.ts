@@ -10,6 +10,7 @@ import { atMost } from '../config/at-most.ts';
 import { bundleCache } from '../config/cache.ts';
 import type { Isolate } from '../config/isolate.ts';
 import type { LiveConfig } from '../config/live.ts';
+import { FRESH, LATE } from '../config/news-times.ts';
 import {
   answerNode,
   type LinkState,
@@ -80,7 +81,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     readonly #keys: FollowedKeys;
     /** Resolved, and replaced, when the newest manifest is another. */
     #change = Promise.withResolvers<void>();
-    readonly #followers = new Followers();
+    readonly #followers: Followers;
     /** What every isolate serves while a change is not acknowledged, since others may not have taken it yet; null: what this one does. */
     #served: { readonly live: LiveConfig | undefined } | null = null;
     /** The others have taken the last change, or have had the time to. */
@@ -131,6 +132,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
         log: (level, message) => this.log(level, message),
       });
       this.#link = new Link(controlPlanes(env), this, 0);
+      // On Cloudflare isolates may be behind by seconds in any case.
+      this.#followers = new Followers(env.SETTINGS.node.host === 'cloudflare' ? 0 : FRESH + LATE);
       isolate.linkOwned(env);
       this.#records = new RecordsLink({ ...this.#toControlPlane, keeper: this.#keeper(SHARED_PATH) });
       this.#keys = new FollowedKeys(env.SETTINGS, state.storage, (message) => this.log('notice', message));
@@ -204,6 +207,10 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
 
     has(follower: string, version: string | null): void {
       this.#followers.has(follower, version);
+    }
+
+    answered(follower: string): void {
+      this.#followers.answered(follower);
     }
 
     /** From the cache, else from a control plane, whose copy then mends the cache. Throws when neither has it. */
@@ -481,8 +488,7 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
     async #remember(adopted: VerifiedManifest): Promise<void> {
       await this.#standing.remember(adopted);
       const { content } = adopted;
-      this.#followers.changed(versionOf(content));
-      this.#taken = this.#followers.caughtUp();
+      this.#taken = this.#followers.changed(versionOf(content));
       this.#change.resolve();
       this.#change = Promise.withResolvers();
     }

@@ -4,17 +4,22 @@ import { atMost } from '../config/at-most.ts';
 const PATIENCE = 5_000;
 
 /**
- * The other isolates of a node that were waiting for news when it came: a change is acknowledged once they have taken it. Those
- * that were not waiting ask before they serve.
+ * The other isolates of a node that may serve without asking when a change comes: those that wait for news, and those that were answered
+ * less than `lease` ms ago. A change is acknowledged once they have taken it, or ask before they serve. All others do that anyway.
  */
 export class Followers {
+  readonly #lease: number;
   readonly #waiting = new Map<string, number>();
+  /** When each was answered last, in the order of that. */
+  readonly #answered = new Map<string, number>();
   #version: string | null = null;
   #behind = new Set<string>();
+  /** Those of them that have not asked since the change. */
+  #leased = new Set<string>();
   #allThere = Promise.withResolvers<void>();
 
-  constructor() {
-    this.#allThere.resolve();
+  constructor(lease: number) {
+    this.#lease = lease;
   }
 
   /** `isolate` waits for as long as `news` does. */
@@ -29,21 +34,46 @@ export class Followers {
     }
   }
 
-  /** There is news. */
-  changed(version: string): void {
-    this.#version = version;
-    this.#behind = new Set(this.#waiting.keys());
-    this.#allThere = Promise.withResolvers();
-    if (this.#behind.size === 0) this.#allThere.resolve();
+  /** It is told what the newest is, and goes by that for a while. */
+  answered(isolate: string, now = performance.now()): void {
+    this.#answered.delete(isolate);
+    this.#answered.set(isolate, now);
+    this.#forgetBefore(now - this.#lease);
   }
 
+  /** An isolate asks, and says what it has. */
   has(isolate: string, version: string | null): void {
-    if (version !== this.#version || !this.#behind.delete(isolate)) return;
+    this.#leased.delete(isolate);
+    if (version === this.#version && this.#behind.delete(isolate)) this.#look();
+  }
+
+  /** There is news. Resolves when all have taken it, or have had the time to. */
+  async changed(version: string, now = performance.now()): Promise<void> {
+    this.#forgetBefore(now - this.#lease);
+    this.#version = version;
+    this.#leased = new Set([...this.#answered.keys()].filter((isolate) => !this.#waiting.has(isolate)));
+    this.#behind = new Set([...this.#waiting.keys(), ...this.#leased]);
+    const allThere = Promise.withResolvers<void>();
+    // Whoever has this one is past the one before.
+    void allThere.promise.then(this.#allThere.resolve);
+    this.#allThere = allThere;
+    this.#look();
+    await atMost(this.#lease, allThere.promise);
+    if (allThere === this.#allThere) {
+      for (const isolate of this.#leased) this.#behind.delete(isolate);
+      this.#look();
+    }
+    await atMost(PATIENCE, allThere.promise);
+  }
+
+  #look(): void {
     if (this.#behind.size === 0) this.#allThere.resolve();
   }
 
-  /** Resolves when all have taken the last change, or have had the time to. */
-  async caughtUp(): Promise<void> {
-    await atMost(PATIENCE, this.#allThere.promise);
+  #forgetBefore(then: number): void {
+    for (const [isolate, at] of this.#answered) {
+      if (at > then) return;
+      this.#answered.delete(isolate);
+    }
   }
 }

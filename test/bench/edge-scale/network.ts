@@ -115,6 +115,7 @@ export class SimulatedOwner {
   readonly #owner: NodeOwner = {
     news: async () => this.#news,
     nextNews: async () => undefined,
+    answered: () => undefined,
     has: () => undefined,
     heard: () => undefined,
     object: async (name) => this.#objects.get(name) ?? null,

@@ -33,12 +33,12 @@ test('processes that do not own the link hear of a change when it happens, not w
 test('a change that a node says it has applied is served by all of its processes, busy or idle', async () => {
   await fixture.start({ processes: 3 });
   const stale: string[] = [];
-  for (let serial = 1; serial <= 12; serial++) {
+  for (let serial = 1; serial <= 24; serial++) {
     await fixture.controlPlane.publish({ routes: { rows: [{ id: 'r1', name: `change ${serial}` }] } }, { serial });
     await fixture.controlPlane.heard('applied', (message) => message.serial === serial);
     stale.push(...(await seen()).filter((answer) => !answer.includes(`change ${serial}"`)));
-    // Processes with a question under way, just before it, and long after one.
-    await pause([0, 60, 240, 600][serial % 4]);
+    // Processes with a question under way, just before it, about the end of one, and long after one.
+    await pause([0, 10, 60, 240, 255, 270, 600][serial % 7]);
   }
   expect(stale).toEqual([]);
 });

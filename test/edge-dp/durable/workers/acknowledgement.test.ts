@@ -67,7 +67,9 @@ function memoryKv() {
 
 /** What the link and the isolates ask of it. */
 type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
-  Pick<NodeOwner, 'news' | 'nextNews' | 'has' | 'proof'> & { heartbeat(): { readonly serial: number | null } };
+  Pick<NodeOwner, 'news' | 'nextNews' | 'has' | 'answered' | 'proof'> & {
+    heartbeat(): { readonly serial: number | null };
+  };
 
 function ownerOf(isolate: Isolate, stored = new Map<string, unknown>()): Owner {
   const storage = {
@@ -132,6 +134,35 @@ test('a node says in its heartbeats that it has a change once every isolate that
 
   owner.has('another', (await owner.news()).version);
   await settled('the second config is told', () => told() === 2 && greeted);
+});
+
+test('a change does not count as applied while an isolate may go by what it was told just before', async () => {
+  const isolate = new Isolate({ createRequestPath: anyPath, plugins: {} });
+  const owner = ownerOf(isolate);
+  const told = () => owner.heartbeat().serial;
+  owner.receive(await signedConfig(1, 'one'));
+  await settled('the first config is told', () => told() === 1);
+
+  const change = async (serial: number) => {
+    owner.receive(await signedConfig(serial, `config ${serial}`));
+    await settled('the owner has it', () => isolate.current.held?.live.serial === serial);
+    for (let turns = 0; turns < 100; turns++) await turn();
+  };
+  owner.answered('another');
+  await change(2);
+  expect(told()).toBe(1);
+  // It asks before it serves from now on.
+  await vi.advanceTimersByTimeAsync(100);
+  await settled('the second config is told', () => told() === 2);
+
+  // One that asks meanwhile has to take it first, however long that takes.
+  owner.answered('another');
+  await change(3);
+  owner.has('another', 'the second');
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(told()).toBe(2);
+  owner.has('another', (await owner.news()).version);
+  await settled('the third config is told', () => told() === 3);
 });
 
 test('a node that takes config again knows so also after a restart, and does not wait then as one that keeps failing', async () => {

@@ -219,8 +219,9 @@ describe('a config that is adopted', () => {
         },
       }),
     };
-    const first = startSequence(box, current, () => undefined);
-    const second = await startSequence(box, current, () => undefined);
+    const told = { isolate: 'isolate', requests: 0 };
+    const first = startSequence(box, current, told, () => undefined);
+    const second = await startSequence(box, current, told, () => undefined);
     expect(second.live.source).toBe('declarative');
     slow.resolve();
     expect((await first).live).toBe(second.live);
