@@ -107,6 +107,9 @@ function workerOptions(entry: string, wasm: Map<string, string>) {
   } satisfies BuildOptions;
 }
 
+/** Characters of a line, about. */
+const LINE = 160;
+
 const NODE_MAIN = moduleFile('./node/process/main', import.meta.url);
 
 function nodeOptions(entry: string) {
@@ -120,6 +123,10 @@ function nodeOptions(entry: string) {
     },
     platform: 'node',
     conditions: ['worker', 'import'],
+    // What Node reads, copies and hashes at each start; lines are there for who reads where an error came from.
+    charset: 'ascii',
+    minifyWhitespace: true,
+    lineLimit: LINE,
     plugins: [builtinModules, installedPackages, compiledWasm, kits],
     alias: {
       'cloudflare:workers': moduleFile('./node/runtime/workers', import.meta.url),
