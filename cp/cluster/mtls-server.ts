@@ -80,19 +80,20 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   const told = new Lately();
 
   /** Once for a while: whoever is refused tries again and again. */
-  function tell(what: 'connection' | 'request', socket: object, reason: string): void {
-    const peer = peerOf(socket);
-    if (told.isNew(`${networkOf(peer.ip)} ${reason}`))
-      log('warn', `refused a ${what} from ${peer.ip}:${peer.port}: ${reason}`);
+  function tell(what: 'connection' | 'request', caller: Caller, reason: string): void {
+    if (told.isNew(`${networkOf(caller.ip)} ${reason}`))
+      log('warn', `refused a ${what} from ${caller.ip}:${caller.port}: ${reason}`);
   }
 
   function judge(socket: TLSSocket): Promise<Admission> {
     const known = admissions.get(socket);
     if (known !== undefined) return known;
+    // Who does not wait for the verdict has no address any more when it is there.
+    const caller = callerOf(socket);
     const admission = admit(socket, identity.tls, identity.revocation, new Date());
     admissions.set(socket, admission);
     void admission.then((result) => {
-      if (!result.admitted) tell('connection', socket, result.reason);
+      if (!result.admitted) tell('connection', caller, result.reason);
     });
     return admission;
   }
@@ -113,7 +114,7 @@ export function createMtlsServer(options: MtlsServerOptions): MtlsServer {
   // Of handshakes that fail, too: nothing can be said on those.
   server.on('clientError', (error, socket) => {
     const secured = admissions.has(socket);
-    if (!hungUp(error)) tell(secured ? 'request' : 'connection', socket, connectionWords(error));
+    if (!hungUp(error)) tell(secured ? 'request' : 'connection', callerOf(socket), connectionWords(error));
     if (!secured || !socket.writable) socket.destroy();
     else
       socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () => socket.destroy());
@@ -213,8 +214,12 @@ function hungUp(error: Error): boolean {
   return 'code' in error && error.code === 'ECONNRESET';
 }
 
-function peerOf(socket: object): { readonly ip: string; readonly port: string } {
-  const ip = 'remoteAddress' in socket ? String(socket.remoteAddress) : 'unknown';
-  const port = 'remotePort' in socket ? String(socket.remotePort) : '?';
-  return { ip: ip.replace(/^::ffff:/, ''), port };
+interface Caller {
+  readonly ip: string;
+  readonly port: string;
+}
+
+function callerOf(socket: object): Caller {
+  const { remoteAddress, remotePort }: Partial<Pick<TLSSocket, 'remoteAddress' | 'remotePort'>> = socket;
+  return { ip: remoteAddress?.replace(/^::ffff:/, '') ?? 'unknown', port: String(remotePort ?? '?') };
 }

@@ -1,8 +1,10 @@
 import { X509Certificate } from 'node:crypto';
+import { connect } from 'node:tls';
 import { CertStatus, RevokedInfo } from '@peculiar/asn1-ocsp';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { revocationCheck } from '../../../cp/cluster/ocsp.ts';
 import { loadClusterTls } from '../../../cp/pki/cluster-tls.ts';
+import { once } from '../../once.ts';
 import { type Authority, authority } from '../pki/authority.ts';
 import { type Behaviour, type Responder, startResponder } from '../pki/ocsp-responder.ts';
 import { type ClientTls, type ControlPlane, call, NODE_ID, startControlPlane } from './control-plane.ts';
@@ -146,5 +148,26 @@ describe('the cluster listener with cluster_ocsp', () => {
     behaviour = { status: revoked() };
     const answer = await call(plane.port, `/v1/manifest?node=${NODE_ID}`, { tls: await client() });
     expect([answer.status, answer.body.toString()]).toEqual([403, expect.stringContaining('was revoked at')]);
+  });
+
+  test('names the address of one that has left before the verdict was there', async () => {
+    const left = Promise.withResolvers<void>();
+    behaviour = { status: revoked(), after: left.promise };
+    const { cert, key } = await root.leaf({ name: 'left.test', usages: ['clientAuth'], ocsp: url });
+    const before = responder.asked;
+    const socket = connect({ port: plane.port, host: '127.0.0.1', cert, key, ca: root.pem, servername: 'cp.test' });
+    await vi.waitFor(() => expect(responder.asked).toBe(before + 1), { timeout: 20_000 });
+    const { localPort } = socket;
+    socket.destroy();
+    await once(socket, 'close');
+    // The control plane hears of it before it hears from the responder.
+    await call(plane.port, '/').catch(() => undefined);
+    left.resolve();
+    await vi.waitFor(() => expect(plane.log.join('\n')).toContain("client certificate 'CN=left.test'"), {
+      timeout: 20_000,
+    });
+    expect(plane.log.filter((line) => line.includes('left.test'))).toEqual([
+      expect.stringContaining(`refused a connection from 127.0.0.1:${localPort}: `),
+    ]);
   });
 });

@@ -33,6 +33,8 @@ export interface Behaviour {
   readonly validity?: number | null;
   readonly http?: number;
   readonly otherSerial?: boolean;
+  /** It answers then. */
+  readonly after?: Promise<unknown>;
   /** Answers without an end. */
   readonly endless?: boolean;
 }
@@ -51,6 +53,7 @@ export async function startResponder(ca: Authority, next: () => Behaviour): Prom
   const server = createServer(async (request, response) => {
     asked++;
     const behaviour = next();
+    await behaviour.after;
     if (behaviour.endless) {
       response.writeHead(200, { 'content-type': 'application/ocsp-response' });
       const more = (): void => {
