@@ -1,5 +1,6 @@
 import { createServer, IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import { TLS_CIPHERS } from '../../shared/tls-ciphers.ts';
@@ -68,6 +69,10 @@ export async function listen(
   const secure: TlsServer | null =
     address.tls && tls !== undefined ? createTlsServer({ ...limits, ...secureContext(tls) }, onRequest) : null;
   const server: Server = secure ?? createServer(limits, onRequest);
+  // What came on a connection that was reset since is nobody's: the system does not say any more whose it was.
+  for (const event of ['connection', 'secureConnection']) {
+    server.prependListener(event, (socket: Socket) => socket.remoteAddress ?? socket.destroy());
+  }
   const silent = new SilentConnections(server);
   counts.watch(server);
   inFlight.watch(server);

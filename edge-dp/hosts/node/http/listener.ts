@@ -11,6 +11,7 @@ import { Deadline } from '../../egress/deadline.ts';
 import type { HttpLimits } from '../../options.ts';
 import { Http2Connections, PROTOCOLS } from '../http2/connections.ts';
 import { type Count, Misuse } from '../http2/misuse.ts';
+import { refuseNobody } from '../known-peer.ts';
 import { expectProxyHeaders } from '../proxy-protocol.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsOptions, type TlsPeer } from '../tls/handshakes.ts';
@@ -162,6 +163,7 @@ class Http1Listener implements ProxyListener {
     server.on('clientError', (error, socket) => this.#failed(error, socket));
     this.#http2 = options.http2 ? this.#newHttp2() : null;
     if (options.proxyProtocol) this.#proxied = expectProxyHeaders(server, options.limits.headTimeout);
+    refuseNobody(server);
   }
 
   listen(): Promise<void> {

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '../../../../shared/thrown.ts';
 import type { Dial, StreamArrival, StreamPassage } from '../../../stream/passage.ts';
 import { plainIp } from '../http/listener.ts';
+import { refuseNobody } from '../known-peer.ts';
 import { proxyHeaderOf, readProxyHeader } from '../proxy-protocol.ts';
 import { MOST_HELLO } from '../tls/client-hello.ts';
 import { firstHello, type ListenerTlsOptions } from '../tls/handshakes.ts';
@@ -55,6 +56,7 @@ export async function listenForTcp(
       socket.destroy();
     });
   });
+  refuseNobody(server);
   await listening(server, options);
   return {
     drain: () => new Promise((resolve) => server.close(() => resolve())),

@@ -5,6 +5,7 @@ import { messageOf } from '../../../../shared/thrown.ts';
 import type { TlsTerms } from '../../../plugins/runtime/handshake.ts';
 import type { ServerCertificate, TlsArrival } from '../../../proxy/request-path.ts';
 import type { TlsLimits } from '../../options.ts';
+import { hasPeer } from '../known-peer.ts';
 import { type FirstBytes, preread } from '../stream/preread.ts';
 import { type ClientHello, MOST_HELLO, readClientHello } from './client-hello.ts';
 import type { AskedOfClient } from './client-tls.ts';
@@ -195,6 +196,11 @@ export class Handshakes {
     // Nobody says which of two is shown.
     if (limits.stapling && pair !== undefined && another === undefined) showStaple(server, pair);
     server.on('secureConnection', (socket) => {
+      // Its own record of that; the connection below may be reset meanwhile.
+      if (!hasPeer(socket)) {
+        socket.destroy();
+        return;
+      }
       if (byPlugin && clients !== null) this.#asked.set(socket, clients);
       this.#then.secured(socket);
     });
