@@ -1,5 +1,15 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -102,6 +112,22 @@ it('bundles the Worker that is uploaded to Cloudflare', async () => {
   const { code, output } = await runHoldfast(['worker', join(folder, 'build')], {}, folder, program);
   expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining('a Worker with') });
   expect(readdirSync(join(folder, 'build')).sort()).toEqual(['liblua5.1.wasm', 'trampolines.wasm', 'worker.js']);
+});
+
+it('is bundled in the image as its data planes would bundle it at each start', async () => {
+  const dockerfile = readFileSync(
+    fileURLToPath(new URL('../../packaging/container/Dockerfile', import.meta.url)),
+    'utf8',
+  );
+  const [, command = ''] = /^RUN (node .*--eval .*)$/m.exec(dockerfile) ?? expect.fail('nothing is bundled');
+  const home = join(folder, 'node_modules', NAME);
+  const kept = async (): Promise<string> => {
+    const { keptBundle } = await import(join(home, 'edge-dp/hosts/bundle-cache.js'));
+    const entry = join(home, 'edge-dp/worker.js');
+    return JSON.stringify(['workers', 'node'].map((target) => keptBundle(`${target} ${entry}`) !== undefined));
+  };
+  execFileSync('/bin/sh', ['-ec', command.replaceAll('/holdfast/', `${home}/`)], { stdio: 'pipe' });
+  expect(await kept()).toBe('[true,true]');
 });
 
 it('ends as the command does', async () => {
