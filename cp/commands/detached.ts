@@ -7,6 +7,7 @@ import { messageOf } from '../../shared/thrown.ts';
 import { findInstance, findStopping, type Instance, notRunning } from '../instance/instance.ts';
 import { makePrefix } from '../instance/prefix.ts';
 import { CommandError, type Invocation, settingsFor } from './command.ts';
+import { requireNoOther } from './only-one.ts';
 
 /** Milliseconds. A first start makes the database. */
 const PATIENCE = 120_000;
@@ -20,8 +21,7 @@ const MOST_SHOWN = 16 << 10;
 export async function startDetached(invocation: Invocation, patience = PATIENCE): Promise<void> {
   // All that is wrong with the settings is said here rather than in the log.
   const prefix = resolve(settingsFor(invocation).settings.prefix);
-  const running = findInstance(prefix);
-  if (running !== null) throw new CommandError(`Holdfast is already running at ${prefix} (pid ${running.pid})`);
+  requireNoOther(prefix);
   if (findStopping(prefix) !== null) throw new CommandError(notRunning(prefix));
   makePrefix(prefix);
   const path = join(prefix, 'holdfast.log');

@@ -20,6 +20,7 @@ import { dataPlaneOptions } from './data-plane-options.ts';
 import { devSettings } from './dev-settings.ts';
 import { type ChosenPlugins, choosePlugins, type ReadDataPlanePlugins } from './enabled-plugins.ts';
 import { followConfigFile } from './followed-config.ts';
+import { requireNoOther } from './only-one.ts';
 import { prepareFolder } from './prepare.ts';
 import { instanceAdmin } from './running-admin.ts';
 import { listenForSignals } from './signals.ts';
@@ -87,6 +88,7 @@ async function dev(invocation: Invocation, host: DevHost): Promise<void> {
   let dataPlane: Awaited<ReturnType<DevHost['start']>> | null = null;
   let unfollow = () => {};
   try {
+    requireNoOther(resolve(settings.prefix));
     await prepareFolder(settings, (notice) => log('warn', notice));
     const plugins = await choosePlugins(settings, host.plugins);
     const text = file === null ? '' : readConfigText(file);

@@ -19,6 +19,7 @@ import type { Settings } from '../settings/properties.ts';
 import { CommandError, describeFailure, type Invocation, settingsFor } from './command.ts';
 import { dataPlaneOptions, trustedKeys } from './data-plane-options.ts';
 import { choosePlugins } from './enabled-plugins.ts';
+import { requireNoOther } from './only-one.ts';
 import { prepareFolder } from './prepare.ts';
 import { reloading } from './reloading.ts';
 import type { Signals } from './signals.ts';
@@ -59,6 +60,7 @@ export async function run(
   const note = new InstanceNote(resolve(settings.prefix), log);
   try {
     if (begun?.status === 'rejected') throw begun.reason;
+    requireNoOther(resolve(settings.prefix));
     await prepareFolder(settings, (notice) => log('warn', notice));
     for (const listener of listenersWithoutCertificate(settings)) {
       log(

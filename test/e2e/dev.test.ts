@@ -62,6 +62,10 @@ it('dev serves a file as it is saved, says what is wrong with it and in which li
   expect([await status('first'), await status('second')]).toEqual([200, 404]);
   await until(() => /^GET \/first 200 [\d.]+ route=r1 service=s1/m.test(gateway.output()), 'the line of a request');
   expect((await fetch(`http://127.0.0.1:${adminPort}/services/s1`)).status).toBe(200);
+  expect(await runHoldfast(['dev'], { ...settings, admin_listen: '127.0.0.1:0' }, folder)).toMatchObject({
+    code: 1,
+    output: expect.stringMatching(/already running at .* \(pid \d+\)/),
+  });
 
   save('second');
   await until(async () => (await status('second')) === 200, 'what was saved to be served');
