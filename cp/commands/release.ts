@@ -35,6 +35,10 @@ export const release: Command = {
   options: {
     at: { takes: 'TIME', text: 'create: when to begin, in seconds since 1970 or as in 2030-01-31T08:00:00Z' },
     strategy: { takes: 'JSON', text: 'create: the rings, as /releases takes them' },
+    seen: {
+      takes: 'HASH',
+      text: "create: only what was pending then, by the config_hash of 'release pending'",
+    },
     ...REQUEST_OPTIONS,
     requests: {
       takes: 'FILE',
@@ -82,8 +86,11 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
   }
   const path = encodeURIComponent(word);
   switch (action) {
-    case 'pending':
-      return printChanges((await ask(admin, `/groups/${path}/pending`)).data);
+    case 'pending': {
+      const { config_hash, data } = await ask(admin, `/groups/${path}/pending`);
+      print(`${'config_hash'.padEnd(12)}  ${textOf(config_hash)}`);
+      return printChanges(data);
+    }
     case 'show': {
       const { changes, writes, ...shown } = await ask(admin, `/releases/${path}`);
       for (const [name, value] of Object.entries(shown)) print(`${name.padEnd(12)}  ${textOf(value)}`);
@@ -102,7 +109,12 @@ async function act(admin: RunningAdmin, action: string, { words, options }: Invo
   }
   const made =
     action === 'create'
-      ? await ask(admin, '/releases', { group: word, at: options.at ?? null, strategy: strategyIn(options.strategy) })
+      ? await ask(admin, '/releases', {
+          group: word,
+          at: options.at ?? null,
+          strategy: strategyIn(options.strategy),
+          config_hash: options.seen ?? null,
+        })
       : await ask(admin, `/releases/${path}/${action}`, seenAt(action, options.ring));
   print(line(made));
   if (options.watch === true) await watch(admin, String(made.id));

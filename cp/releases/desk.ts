@@ -18,6 +18,13 @@ import { faultIn, figuresOf, judgesRequests, lossIn, missingRequests, type Serve
 import type { Ring } from './rings.ts';
 import { type Standing, standingOf } from './standing.ts';
 
+/** What is written and not released to a group. */
+interface Pending {
+  /** Of the config with it. */
+  readonly configHash: string;
+  readonly changes: readonly EntityChange[];
+}
+
 /** Why a release cannot be made, or moved on, as things are. */
 export class ReleaseConflict extends Error {}
 
@@ -69,12 +76,14 @@ export class ReleaseDesk {
   }
 
   /** What is written and not released to a group; null: it publishes at once. */
-  async pending(group: string): Promise<readonly EntityChange[] | null> {
+  async pending(group: string): Promise<Pending | null> {
     const { publisher } = this.#options;
     await publisher.flush();
     const live = publisher.staged?.live(group);
     if (live == null) return null;
-    return differences(live.content, this.#newest(group), (name) => this.#object(name));
+    const newest = this.#newest(group);
+    const changes = await differences(live.content, newest, (name) => this.#object(name));
+    return { configHash: newest.config_hash, changes };
   }
 
   /**
@@ -121,12 +130,25 @@ export class ReleaseDesk {
     return publisher.staged?.live(group)?.content ?? publisher.release(group)?.manifest ?? null;
   }
 
-  /** Freezes what is pending, and begins with it, or lets it begin at a time. Throws `ReleaseConflict`. */
-  async create(group: string, rings: readonly Ring[], at: number | null): Promise<StoredRelease> {
+  /**
+   * Freezes what is pending, and begins with it, or lets it begin at a time. `seen`: the `configHash` of what somebody has looked at, who
+   * wants that and nothing else. Throws `ReleaseConflict`.
+   */
+  async create(
+    group: string,
+    rings: readonly Ring[],
+    at: number | null,
+    seen: string | null = null,
+  ): Promise<StoredRelease> {
     const { publisher } = this.#options;
     await publisher.flush();
     const live = this.#live(group);
     const newest = this.#pending(live);
+    if (seen !== null && seen !== newest.config_hash) {
+      throw new ReleaseConflict(
+        `what is pending for group '${group}' is something else than was seen: look at it again`,
+      );
+    }
     return this.#write(newest, { after: live.id, upto: newest.serial, rings, at, rollbackTo: null });
   }
 

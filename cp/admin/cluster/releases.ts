@@ -48,14 +48,18 @@ function pending(desk: ReleaseDesk): Operation {
     describe: {
       summary: 'What is written and not yet released to a group',
       tag: 'cluster',
-      success: { status: 200, schema: objectOf({ data: { type: 'array', items: differencesSchema } }) },
+      success: {
+        status: 200,
+        schema: objectOf({ config_hash: { type: 'string' }, data: { type: 'array', items: differencesSchema } }),
+      },
       errors: [400, 404, 409],
     },
     async handle(call) {
       const group = await groupNamed(call, param(call, 'groups'));
       if (group === null) return notFound;
-      const data = await conflicting(() => desk.pending(group));
-      return data === null ? nothingPending(group) : ok({ data });
+      const pending = await conflicting(() => desk.pending(group));
+      if (pending === null) return nothingPending(group);
+      return ok({ config_hash: pending.configHash, data: pending.changes });
     },
   };
 }
@@ -103,10 +107,15 @@ function create(desk: ReleaseDesk): Operation {
         fields.at =
           'expected seconds since 1970, up to the year 9999, or a time with its zone as in 2030-01-31T08:00:00Z';
       const strategy = strategyIn(argument(body, 'strategy'), fields);
-      for (const name of unknownIn(body, ['group', 'at', 'strategy'])) fields[name.slice(0, 64)] = 'unknown field';
+      const seen = argument(body, 'config_hash') ?? null;
+      if (seen !== null && typeof seen !== 'string')
+        fields.config_hash = 'expected the config_hash of what was pending';
+      for (const name of unknownIn(body, ['group', 'at', 'strategy', 'config_hash']))
+        fields[name.slice(0, 64)] = 'unknown field';
       if (Object.keys(fields).length > 0 || at === undefined || typeof group !== 'string')
         throw schemaViolation(fields);
-      const release = await conflicting(() => desk.create(group, strategy, at));
+      const wanted = typeof seen === 'string' ? seen : null;
+      const release = await conflicting(() => desk.create(group, strategy, at, wanted));
       return { status: 201, body: shown(release) };
     },
   };
@@ -299,6 +308,10 @@ const input: JsonSchema = {
     group: { type: 'string' },
     at: { type: ['number', 'string', 'null'], description: 'When to begin: seconds since 1970, or ISO 8601.' },
     strategy: { type: 'array', items: ring },
+    config_hash: {
+      type: ['string', 'null'],
+      description: 'Of what was pending when it was looked at: refused with 409 when that is something else by now.',
+    },
   },
   required: ['group'],
 };

@@ -95,6 +95,25 @@ test('numbers, names and groups that cannot be are refused, and what is told of 
   expect((await release({ group: '世界' })).body).toMatchObject({ group: '世界', state: 'live' });
 });
 
+test('who says what was seen to be pending releases that, and nothing that was written since', async () => {
+  await write();
+  const pending = async () => (await ask('GET', '/groups/default/pending')).body;
+  const { config_hash: seen, data } = await pending();
+  expect([typeof seen, Array.isArray(data) && data.length > 0]).toEqual(['string', true]);
+  await write();
+  expect(await release({ config_hash: seen })).toMatchObject({
+    status: 409,
+    body: { message: "what is pending for group 'default' is something else than was seen: look at it again" },
+  });
+  for (const none of [1, ['a'], {}]) {
+    const { status, body } = await release({ config_hash: none });
+    expect([status, Object.keys(recordOrEmpty(body.fields))], JSON.stringify(none)).toEqual([400, ['config_hash']]);
+  }
+  const { config_hash: now } = await pending();
+  expect(await release({ config_hash: now })).toMatchObject({ status: 201, body: { config_hash: now } });
+  expect((await pending()).data).toEqual([]);
+});
+
 test('of two people who order at once one is first; and nobody rolls back over a release that is on its way', async () => {
   await write();
   const rings = { strategy: Array.from({ length: 6 }, () => ({ hold: 3600 })) };

@@ -333,7 +333,7 @@ test('a clock of the database that jumps ahead, as with another server, ends a h
   await plane.here.entity('groups').insert({ name: 'later', labels: 'in = later', publish: 'release' });
   const node = new Follower();
   await node.connect(plane);
-  await expect.poll(() => plane.desk.pending('later'), PATIENCE).toEqual([]);
+  await expect.poll(async () => (await plane.desk.pending('later'))?.changes, PATIENCE).toEqual([]);
   await service(plane.here, 'two');
   const soon = 600;
   const strategy = readStrategy([{ hold: soon, gates: { min_nodes: 1 } }, { hold: 604_800 }]);

@@ -20,19 +20,19 @@ export function Pending({ group }: { readonly group: string }) {
     <Section title={`Waits for group ${plain(group, 60)}`}>
       {data === undefined ? (
         <Unread error={error} again={refetch} lines={2} />
-      ) : data.length === 0 ? (
+      ) : data.data.length === 0 ? (
         <Text size="sm" c="dimmed">
           Nothing: its data planes have all that is written.
         </Text>
       ) : (
         <Stack gap="md">
-          <ChangeList changes={data} />
+          <ChangeList changes={data.data} />
           <Group>
             <ButtonLink to="/replay" search={{ of: `pending ${group}` }} variant="default" size="xs">
               See what it would do to requests
             </ButtonLink>
           </Group>
-          <ReleaseForm group={group} count={data.length} />
+          <ReleaseForm group={group} count={data.data.length} seen={data.config_hash} />
         </Stack>
       )}
     </Section>
@@ -44,9 +44,17 @@ interface Draft {
   readonly at: string;
   readonly rings: readonly RingDraft[];
   readonly by: string;
+  readonly seen: string;
 }
 
-function ReleaseForm({ group, count }: { readonly group: string; readonly count: number }) {
+interface FormProps {
+  readonly group: string;
+  readonly count: number;
+  /** What is shown: that is released, and nothing that was written since. */
+  readonly seen: string;
+}
+
+function ReleaseForm({ group, count, seen }: FormProps) {
   const client = useQueryClient();
   const [how, setHow] = useState('all');
   const [at, setAt] = useState('');
@@ -61,6 +69,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
       const begins = timeOf(sent.at);
       const body = {
         group,
+        config_hash: sent.seen,
         ...(begins !== null && { at: begins }),
         ...(how === 'rings' && { strategy: strategyOf(sent.rings, sent.by) }),
       };
@@ -76,7 +85,7 @@ function ReleaseForm({ group, count }: { readonly group: string; readonly count:
     // Of a time that is typed in half a browser tells nothing, as if there were none: then it would begin at once.
     const unfinished = begins.current?.validity.badInput === true;
     setHalf(unfinished);
-    if (!unfinished) release.mutate({ at, rings, by });
+    if (!unfinished) release.mutate({ at, rings, by, seen });
   };
   const { error, variables: sent } = release;
   const faults = error instanceof AdminError ? error.fields : {};

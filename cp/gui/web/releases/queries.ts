@@ -53,6 +53,10 @@ export const pendingQuery = (group: string) =>
   queryOptions({
     queryKey: ['releases', 'pending', group],
     queryFn: async ({ signal }) =>
-      (await read<Page<EntityChange>>(`/groups/${encodeURIComponent(group)}/pending`, 'cluster', signal)).data,
+      await read<Page<EntityChange> & { readonly config_hash: string }>(
+        `/groups/${encodeURIComponent(group)}/pending`,
+        'cluster',
+        signal,
+      ),
     refetchInterval: liveInterval(3_000),
   });
