@@ -21,7 +21,7 @@ export interface LogLevelOrder {
   readonly seconds: number;
 }
 
-/** Characters of a message; PostgreSQL notifies with 8,000 bytes at most, and no target's address comes near. */
+/** Characters of a message; no target's address comes near. */
 const LONGEST_ORDER = 2_000;
 
 /** The other control planes on the database, to which data planes of the same cluster are connected. */
@@ -29,6 +29,8 @@ export class Peers {
   readonly #own: string;
   readonly #messages: ControlPlaneMessages;
   readonly #unsubscribe: () => void;
+  /** Own orders about targets that have not come back from the database yet: how many, and whether another's came before. */
+  readonly #underWay = new Map<string, { count: number; crossed: boolean }>();
 
   /** `own`: the id of this control plane's process. `take` gets what the others say. */
   constructor(own: string, messages: ControlPlaneMessages, take: (message: PeerMessage) => void, log: ClusterLog) {
@@ -37,12 +39,20 @@ export class Peers {
     this.#unsubscribe = messages.subscribe((text) => {
       try {
         const read = object(json(text, 'message'), 'message');
-        if (read.from === own) return;
+        if (read.from === own) {
+          if (read.target_health !== undefined) this.#returned(orderOf(object(read.target_health, 'message')), take);
+          return;
+        }
         if (read.forget !== undefined) take({ forget: string(read.forget, 'message.forget') });
         else if (read.purge !== undefined) take({ purge: purgeOf(object(read.purge, 'message.purge')) });
         else if (read.log_level !== undefined)
           take({ log_level: levelOf(object(read.log_level, 'message.log_level')) });
-        else take({ target_health: orderOf(object(read.target_health, 'message.target_health')) });
+        else {
+          const order = orderOf(object(read.target_health, 'message.target_health'));
+          const underWay = this.#underWay.get(placeOf(order));
+          if (underWay !== undefined) underWay.crossed = true;
+          take({ target_health: order });
+        }
       } catch (error) {
         log('warn', `a message of another control plane was not understood: ${messageOf(error)}`);
       }
@@ -52,13 +62,39 @@ export class Peers {
   /** Tells the others. Throws when the database cannot be reached. */
   async spread(message: PeerMessage): Promise<void> {
     const text = JSON.stringify({ from: this.#own, ...message });
-    if (text.length <= LONGEST_ORDER) await this.#messages.send(text);
+    if (text.length > LONGEST_ORDER) return;
+    const place = 'target_health' in message ? placeOf(message.target_health) : null;
+    const underWay = place === null ? null : (this.#underWay.get(place) ?? { count: 0, crossed: false });
+    if (place !== null && underWay !== null) {
+      underWay.count++;
+      this.#underWay.set(place, underWay);
+    }
+    try {
+      await this.#messages.send(text);
+    } catch (error) {
+      if (place !== null) this.#done(place);
+      throw error;
+    }
+  }
+
+  /** Data planes here were told at once: where another's order came after that and is older, they are told once more. */
+  #returned(order: HealthOrder, take: (message: PeerMessage) => void): void {
+    const crossed = this.#underWay.get(placeOf(order))?.crossed === true;
+    this.#done(placeOf(order));
+    if (crossed) take({ target_health: order });
+  }
+
+  #done(place: string): void {
+    const underWay = this.#underWay.get(place);
+    if (underWay !== undefined && --underWay.count <= 0) this.#underWay.delete(place);
   }
 
   stop(): void {
     this.#unsubscribe();
   }
 }
+
+const placeOf = ({ upstream, target, address }: HealthOrder): string => JSON.stringify([upstream, target, address]);
 
 function purgeOf({ of, name }: Readonly<Record<string, unknown>>): PurgeOrder {
   if (of !== 'plugin' && of !== 'key') throw new TypeError('a purge of plugin or key is expected');

@@ -2,6 +2,7 @@ import { authorText, tellAuthor, writingAlone } from './author.ts';
 import type { Catalog } from './catalog.ts';
 import { pruneChanges } from './change-feed.ts';
 import { type Database, identifier } from './database.ts';
+import { purgeMessages } from './messages.ts';
 import { outage, type StoreLog } from './outage.ts';
 import { purgeRecords } from './record-room.ts';
 import { purgeCounts } from './shared-counts.ts';
@@ -29,6 +30,7 @@ export function keepHouse(database: Database, catalog: Catalog, log: StoreLog, i
       await purgeExpired(database, catalog);
       await purgeRecords(database);
       await purgeCounts(database);
+      await purgeMessages(database);
       await pruneChanges(database, LONGEST_LOG);
       gone += await purgeTelemetry(database);
       if (database.driver === 'pglite' && gone >= VACUUM_AFTER) {

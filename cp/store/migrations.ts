@@ -12,6 +12,7 @@ import { telemetry } from './migrations/009-telemetry.ts';
 import { historyOfNodes } from './migrations/010-history-of-nodes.ts';
 import { releaseParts } from './migrations/011-release-parts.ts';
 import { authorsOfChanges } from './migrations/012-authors-of-changes.ts';
+import { messages } from './migrations/013-messages.ts';
 import type { Migration } from './migrations/migration.ts';
 import type { Tables } from './table.ts';
 import { missingSteps, type Step } from './table-plan.ts';
@@ -30,6 +31,7 @@ const MIGRATIONS: readonly Migration[] = [
   historyOfNodes,
   releaseParts,
   authorsOfChanges,
+  messages,
 ];
 
 /** Any number will do as long as no other program on the database uses it: "holdfast" in ASCII, shortened. */

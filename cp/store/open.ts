@@ -6,9 +6,10 @@ import type { Database } from './database.ts';
 import { expirations } from './expirations.ts';
 import { keepHouse } from './housekeeping.ts';
 import { luaPlugins, NO_LUA_PLUGINS } from './lua-plugins.ts';
+import { controlPlaneMessages } from './messages.ts';
 import { migrate, migrationStatus } from './migrations.ts';
 import { nodeRegistry } from './nodes.ts';
-import { CHANNELS, notifications } from './notifications.ts';
+import { notifications } from './notifications.ts';
 import type { StoreLog } from './outage.ts';
 import { openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres/open.ts';
@@ -68,15 +69,7 @@ export async function openStore(settings: StoreSettings, options: OpenOptions = 
     changes: changes.feed,
     log: changeLog(database, catalog.tables),
     nodes: nodeRegistry(database),
-    messages: {
-      async send(text) {
-        await database.query('SELECT pg_notify($1, $2)', [CHANNELS.messages, text]);
-      },
-      subscribe: (onMessage) =>
-        heard.subscribe(CHANNELS.messages, (text) => {
-          if (text !== null) onMessage(text);
-        }),
-    },
+    messages: controlPlaneMessages(database, heard),
     records: sharedRecords(database, catalog, heard),
     counts: sharedCounts(database),
     signingKeys: signingKeyLog(database, heard),

@@ -360,9 +360,9 @@ export interface NodeRegistry {
   }): Promise<{ nodes: NodeSummary[]; offset?: string }>;
 }
 
-/** What control planes on one database tell each other. Nothing is kept: who is not connected does not hear it. */
+/** What control planes on one database tell each other. Kept for minutes: who lost the database for a while hears it later. */
 export interface ControlPlaneMessages {
-  /** To all, the sender included. 7,999 bytes at most. */
+  /** To all that subscribe now, the sender included, in the order in which they were sent. */
   send(text: string): Promise<void>;
   subscribe(onMessage: (text: string) => void): () => void;
 }

@@ -10,6 +10,7 @@ import { DatabaseUnavailable } from '../../../cp/store/unavailable.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { silentRelay } from '../../silent-relay.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 import { controlPlaneOver, hello, NODE_ID, TestLink, verify } from './control-plane.ts';
 
@@ -21,8 +22,12 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** One of several control planes on the database. */
-async function controlPlane(id: string = crypto.randomUUID(), pg_database = 'postgres') {
-  const store = await openStore({ ...server.settings(), pg_database });
+async function controlPlane(
+  id: string = crypto.randomUUID(),
+  pg_database = 'postgres',
+  pg_port = server.settings().pg_port,
+) {
+  const store = await openStore({ ...server.settings(), pg_database, pg_port });
   const levels: object[] = [];
   const onLogLevel = (order: object) => void levels.push(order);
   const { listener, port, stop: end } = await controlPlaneOver(store, { id, onLogLevel });
@@ -84,6 +89,38 @@ test('a control plane shows, and orders, the targets of data planes that are con
   await one.stop();
   await expect.poll(() => other.view.dataPlane(NODE_ID)).toMatchObject({ connected: false });
   expect(await other.view.targetHealth('u1')).toEqual([]);
+});
+
+test('one that the database no longer notifies, which nothing tells it, hears what the others order all the same', async () => {
+  const relay = await silentRelay(server.settings().pg_port);
+  onTestFinished(relay.close);
+  const [one, deaf] = [await controlPlane(), await controlPlane(undefined, 'postgres', relay.port)];
+  const link = await TestLink.open(deaf.port);
+  onTestFinished(() => link.socket.terminate());
+  link.say(hello());
+  await link.hear('manifest');
+  await expect.poll(() => one.view.dataPlane(NODE_ID)).toMatchObject({ connected: true });
+  await one.view.purge({ of: 'key', name: 'heard' });
+  expect(await link.hear('purge')).toMatchObject({ name: 'heard' });
+
+  relay.silence();
+  await one.view.purge({ of: 'key', name: 'first' });
+  const order = { upstream: 'u1', target: 't1', address: null, healthy: false };
+  await one.view.setTargetHealth(order);
+  // Each once, and in their order.
+  expect(await link.hear('purge')).toMatchObject({ name: 'first' });
+  expect(await link.hear('target_health')).toEqual({ type: 'target_health', ...order });
+  await one.view.purge({ of: 'key', name: 'second' });
+  expect(await link.hear('purge')).toMatchObject({ name: 'second' });
+  // What was ordered here meanwhile came later, and holds in the end, as it does for the data planes of the other.
+  await one.view.setTargetHealth(order);
+  await deaf.view.setTargetHealth({ ...order, healthy: true });
+  const heard = [await link.hear('target_health'), await link.hear('target_health'), await link.hear('target_health')];
+  expect(heard.map(({ healthy }) => healthy)).toEqual([true, false, true]);
+
+  const closed = new Promise((resolve) => link.socket.once('close', resolve));
+  expect(await one.view.forget(NODE_ID)).toBe(true);
+  await closed;
 });
 
 test('one that starts again after it was killed does not count data planes as connected before they are', async () => {

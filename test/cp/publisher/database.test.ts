@@ -1,10 +1,10 @@
-import { connect, createServer, type Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { publishedTables } from '../../../cp/publisher/tables.ts';
 import { openDatabase, openStore } from '../../../cp/store/open.ts';
 import type { Store } from '../../../cp/store/store.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
+import { silentRelay } from '../../silent-relay.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 import { receive, start } from './publishing.ts';
 
@@ -158,34 +158,3 @@ test('a server that would answer a commit before it is on disk is asked not to',
   expect(await session.query('SHOW synchronous_commit')).toEqual([{ synchronous_commit: 'on' }]);
   await session.close();
 });
-
-/** A relay to a port that can stop bringing anything over the connection that listens, without closing it. */
-async function silentRelay(target: number): Promise<{ port: number; silence(): void; close(): void }> {
-  const pairs: [Socket, Socket][] = [];
-  const listening: [Socket, Socket][] = [];
-  const relay = createServer((near) => {
-    const far = connect(target, '127.0.0.1');
-    for (const socket of [near, far]) socket.on('error', () => socket.destroy());
-    near.on('data', (bytes) => {
-      if (bytes.includes('LISTEN')) listening.push([near, far]);
-    });
-    near.pipe(far).pipe(near);
-    pairs.push([near, far]);
-  });
-  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
-  const address = relay.address();
-  return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    silence() {
-      expect(listening).not.toEqual([]);
-      for (const [near, far] of listening) {
-        far.unpipe(near);
-        far.resume();
-      }
-    },
-    close() {
-      relay.close();
-      for (const socket of pairs.flat()) socket.destroy();
-    },
-  };
-}

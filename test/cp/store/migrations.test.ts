@@ -62,6 +62,7 @@ onBothDrivers('migrations', (backend) => {
       '010_history_of_nodes',
       '011_release_parts',
       '012_authors_of_changes',
+      '013_messages',
     ]);
     expect(status).toMatchObject({ pending: [], tables: [] });
   });
