@@ -19,7 +19,7 @@ interface ConnectedNodes {
   readonly nodes: Nodes;
   readonly publisher: Pick<
     Publisher,
-    'conflicts' | 'trouble' | 'release' | 'groups' | 'serial' | 'selects' | 'staged' | 'flush'
+    'certain' | 'conflicts' | 'trouble' | 'release' | 'groups' | 'serial' | 'selects' | 'staged' | 'flush'
   >;
   setTargetHealth(order: HealthOrder): Promise<void>;
   explain: ClusterListener['explain'];
@@ -157,6 +157,10 @@ export function clusterView(registry: NodeRegistry, connected: ConnectedNodes): 
         }))
         .toSorted((a, b) => (a.id < b.id ? -1 : 1));
     },
+    async settle() {
+      await Promise.race([publisher.flush(), sleep(PUBLISH_PATIENCE, null, { ref: false })]);
+    },
+    certain: (serial) => publisher.certain(serial),
     groups: () => publisher.groups(),
     group(name) {
       const manifest = publisher.release(name)?.manifest;

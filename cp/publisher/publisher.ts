@@ -84,6 +84,11 @@ export interface Publisher {
   selects(): boolean;
   /** Up to where the change log is published, but for groups that are in trouble. */
   serial(): number;
+  /**
+   * From which serial on a config certainly has what the database has at this one: a later one where another database took the place of
+   * that which the config before is of, `Infinity` until that is published.
+   */
+  certain(serial: number): number;
   readonly figures: PublishFigures;
   /** The cluster, and the keys that its manifests are signed with or may be from now on. */
   trust(): Pick<Manifest, 'cluster' | 'keys'>;
@@ -145,6 +150,8 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
   let lastingRows = config.lastingRows;
   /** Up to where it is published, and the commit there. */
   let { serial: reached, commit } = config;
+  /** Configs up to one serial may be of another database than what is there now, which is published from the other one on. */
+  let replaced = { upTo: -1, from: 0 };
   const releases = new Map<string, Release>();
   const staged =
     options.releases === undefined
@@ -294,6 +301,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
 
   async function reload(delta: Delta | null): Promise<readonly Release[]> {
     const published = reached;
+    if (delta === null) replaced = { upTo: published, from: Number.POSITIVE_INFINITY };
     const packed = await PackedConfig.load(feed, tables, shelf, Date.now());
     const deleted = delta === null ? 0 : loggedDeletes(delta, tables);
     refuseLoss({ before: lastingRows, after: packed.lastingRows, deleted });
@@ -314,6 +322,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     config = packed;
     latest = configs;
     ({ lastingRows, commit, serial: reached } = packed);
+    replaced = { ...replaced, from: Math.min(replaced.from, reached) };
     return made;
   }
 
@@ -371,6 +380,7 @@ export async function createPublisher(options: PublisherOptions): Promise<Publis
     groupOf: (labels) => groupOf(latest.groups, labels),
     selects: () => latest.groups.some(({ selection }) => selection !== null),
     serial: () => reached,
+    certain: (serial) => (serial > replaced.upTo ? serial : Math.max(serial, replaced.from)),
     figures,
     trust: () => ({ cluster: keys.signing.cluster, keys: [...trustedKeys(keys), ...(keys.trusted ?? [])] }),
     object: (name) => shelf.get(name),

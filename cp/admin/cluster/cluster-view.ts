@@ -26,6 +26,13 @@ export interface ClusterView {
   group(name: string): GroupState;
   /** What every known data plane serves, by what is known of it now. */
   serials(): Promise<readonly ServedSerial[]>;
+  /** Has this control plane look at once what is committed, and at whether that is in the database it has published from. */
+  settle(): Promise<void>;
+  /**
+   * From which serial on a data plane serves what the database has at this one: a later one, or none yet, where the database lost some of
+   * what data planes had, as after a failover.
+   */
+  certain(serial: number): number;
   /** Forgets a data plane and whose its id was, and ends its link. False when there was none. */
   forget(id: string): Promise<boolean>;
   /** How far what is committed reaches, as this control plane knows without asking anybody. */

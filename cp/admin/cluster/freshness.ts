@@ -119,13 +119,22 @@ async function wait(
   stopping: AbortSignal | undefined,
 ): Promise<Reply> {
   const deadline = performance.now() + asked.timeout * 1000;
+  // The serial may be of a database that just took the place of another, with which data planes came further.
+  await cluster.settle();
   for (let pause = PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
     const chosen = chosenOf(await cluster.serials(), asked);
-    const late = chosen.filter((node) => !serves(node, asked.serial));
+    const needed = cluster.certain(asked.serial);
+    const late = chosen.filter((node) => !serves(node, needed));
     const nodes = chosen.map(({ id, hostname, serial }) => ({ id, hostname, serial }));
     if (late.length === 0 && chosen.length > 0) return ok({ serial: asked.serial, nodes });
     if (performance.now() >= deadline || gone.aborted) {
-      const why = chosen.length === 0 ? nobody(asked) : late.slice(0, MOST_NAMED).map(lateness).join('; ');
+      const why =
+        chosen.length === 0
+          ? nobody(asked)
+          : late
+              .slice(0, MOST_NAMED)
+              .map((node) => lateness(node, asked.serial))
+              .join('; ');
       const more = late.length > MOST_NAMED ? `; and ${late.length - MOST_NAMED} more` : '';
       const text = `serial ${asked.serial} is not served after ${asked.timeout} s: ${why}${more}`;
       return { status: 504, body: { message: text, serial: asked.serial, nodes } };
@@ -156,8 +165,9 @@ function chosenOf(all: readonly ServedSerial[], { nodes, group }: Asked): readon
 const serves = ({ connected, serial }: ServedSerial, asked: number): boolean =>
   connected && serial !== null && serial >= asked;
 
-function lateness({ hostname, connected, serial, reason }: ServedSerial): string {
-  const has = serial === null ? 'has no config' : `serves ${serial}`;
+function lateness({ hostname, connected, serial, reason }: ServedSerial, asked: number): string {
+  const lost = serial !== null && serial >= asked ? ', of a database that another took the place of' : '';
+  const has = serial === null ? 'has no config' : `serves ${serial}${lost}`;
   const why = reason === null ? '' : ` (${reason})`;
   return `${hostname} ${connected ? has : 'is not connected'}${why}`;
 }

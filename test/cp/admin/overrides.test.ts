@@ -64,6 +64,8 @@ describe('what the Admin API does differently for single entities', () => {
     groups: () => ['eu', 'default'],
     group: () => ({ trouble: null, serial: 7, config_hash: 'f'.repeat(32) }),
     serials: async () => served,
+    settle: async () => {},
+    certain: (serial) => serial,
     reach: () => ({ serial: 7, trouble: null, connected: 0, withheld: [] }),
     unreached: async () => null,
   };

@@ -1,16 +1,18 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { clusterView } from '../../../cp/cluster/view.ts';
 import { createLog } from '../../../cp/instance/log.ts';
 import { SigningRing } from '../../../cp/keys/signing-ring.ts';
+import { loadSigningKey } from '../../../cp/pki/cluster-tls.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import { DatabaseUnavailable } from '../../../cp/store/unavailable.ts';
 import { generateSigningKey } from '../../../shared/bundle/signing.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
 import { silentRelay } from '../../silent-relay.ts';
+import { runControlPlane } from '../running-control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 import { controlPlaneOver, hello, NODE_ID, TestLink, verify } from './control-plane.ts';
 
@@ -169,6 +171,63 @@ test('a control plane that starts on a backup goes on above the serial that a da
   const [was, is] = await Promise.all([verify(held), verify(manifest)]);
   expect(is.serial).toBeGreaterThan(was.serial);
   expect([was.tables.services?.rows, is.tables.services?.rows]).toEqual([4, 1]);
+});
+
+test('a write to a database that had lost some is served once data planes have it, whatever serial they had before', async () => {
+  const { pg_host, pg_port, pg_user } = server.settings();
+  const admin = new Client({ host: pg_host, port: pg_port, user: pg_user, database: 'postgres' });
+  await admin.connect();
+  onTestFinished(() => admin.end());
+  await admin.query('CREATE DATABASE replicated');
+  await (await openStore({ ...server.settings(), pg_database: 'replicated' }, { migrate: true })).close();
+  await admin.query('CREATE DATABASE replica TEMPLATE replicated');
+  const database = { database: 'postgres', pg_host, pg_port: String(pg_port), pg_user, pg_database: 'replicated' };
+  const plane = await runControlPlane(database, crypto.randomUUID());
+  onTestFinished(() => plane.stop());
+  const pem = async (file: string | null | undefined) => readFile(file ?? '', 'utf8');
+  const [cert, key] = await Promise.all([pem(plane.settings.cluster_cert), pem(plane.settings.cluster_cert_key)]);
+  const tls = { cert, key, ca: cert, servername: 'kong_clustering' };
+  const signing = await loadSigningKey(plane.settings.bundle_signing_key ?? '');
+  const link = await TestLink.open(plane.plane.cluster?.port ?? 0, tls, signing);
+  onTestFinished(() => link.socket.terminate());
+  link.say(hello({ version: '0.1.0' }));
+  const served: (number | undefined)[] = [];
+  void (async () => {
+    for (;;) {
+      const message = await link.hearAny().catch(() => null);
+      if (message === null) return;
+      if (message.type !== 'manifest') continue;
+      const { serial, config_hash, tables } = await verify(message.manifest, null, signing);
+      served.push(tables.services?.rows);
+      link.say({ type: 'applied', serial, config_hash });
+    }
+  })();
+  const write = async (name: string) => {
+    const answer = await fetch(`${plane.admin}/services/${name}`, {
+      method: 'PUT',
+      body: new URLSearchParams({ host: 'h' }),
+    });
+    return answer.ok ? answer.headers.get('x-holdfast-serial') : null;
+  };
+  const wait = async (serial: string | null) => (await fetch(`${plane.admin}/wait/${serial}?timeout=60`)).status;
+  for (const name of ['lost-1', 'lost-2', 'lost-3']) expect(await write(name)).not.toBeNull();
+  expect(await wait('3')).toBe(200);
+  expect(served.at(-1)).toBe(3);
+
+  await admin.query('ALTER DATABASE replicated ALLOW_CONNECTIONS false');
+  await admin.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'replicated'`);
+  const renamed = () => admin.query('ALTER DATABASE replicated RENAME TO lost').then(Boolean, () => false);
+  await expect.poll(renamed).toBe(true);
+  // For as long as it takes until looks for the database have become rare.
+  await expect
+    .poll(() => plane.log.join(), { timeout: 30_000 })
+    .toContain('listening for changes of the database fails');
+  await admin.query('ALTER DATABASE replica RENAME TO replicated');
+  let serial: string | null = null;
+  const written = async () => (serial ??= await write('kept'));
+  await expect.poll(written, { timeout: 30_000, interval: 10 }).not.toBeNull();
+  expect(await wait(serial)).toBe(200);
+  expect(served.at(-1)).toBe(1);
 });
 
 test('of two changes of the signing keys that are made at once one is refused, and none undoes what the other did', async () => {
