@@ -28,6 +28,14 @@ function leftSince({ updated_at, last_seen }: NodeSummary, { since }: StoredRele
   return Math.max(updated_at, last_seen) >= Math.floor(since);
 }
 
+/**
+ * One that came from a later serial, of a database before or of another group, has what was live at a serial above the release's. Who has
+ * it for a part of the requests has the hash of what is live, but each such part comes at a serial above all before.
+ */
+function hasIt({ serial, config_hash: hash }: NodeSummary, release: StoredRelease, wholly: boolean): boolean {
+  return serial !== null && serial >= release.serial && (!wholly || hash === release.configHash);
+}
+
 /** How the data planes that are to have a release stand to it: of this and of all other control planes. */
 export async function standingOf(registry: NodeRegistry, release: StoredRelease): Promise<Standing> {
   const shareOf = sharesOf(release.id, release.rings, release.ring);
@@ -52,7 +60,7 @@ export async function standingOf(registry: NodeRegistry, release: StoredRelease)
       if (node.connected) present++;
       else gone++;
       if (node.reason !== null) refusals.push(node);
-      else if (node.connected && (node.serial ?? 0) >= release.serial) {
+      else if (node.connected && hasIt(node, release, share === 'all')) {
         has++;
         if (node.load_ms !== null) loadMs = Math.max(loadMs ?? 0, node.load_ms);
       }

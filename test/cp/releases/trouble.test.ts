@@ -8,10 +8,11 @@ import { readStrategy } from '../../../cp/releases/rings.ts';
 import { openStore } from '../../../cp/store/open.ts';
 import type { Workspace } from '../../../cp/store/store.ts';
 import type { Manifest } from '../../../shared/bundle/format.ts';
+import { signManifest } from '../../../shared/bundle/signing.ts';
 import { holdfast } from '../../e2e/processes.ts';
 import { freshPrefix } from '../../embedded-database.ts';
 import { type PostgresServer, startPostgres } from '../../postgres-server.ts';
-import { controlPlaneOver, hello, signingKeyFile, TestLink, verify } from '../cluster/control-plane.ts';
+import { controlPlaneOver, hello, signingKey, signingKeyFile, TestLink, verify } from '../cluster/control-plane.ts';
 import { workspaceOf } from '../store/workspace-of.ts';
 
 /** Milliseconds for what takes a moment, also on a busy machine. */
@@ -170,6 +171,47 @@ test('an older database that is restored has the releases of its time: data plan
   await service(plane.here, 'after');
   await plane.desk.create('default', [], null);
   await expect.poll(() => node.services, PATIENCE).toBe(3);
+});
+
+test('a data plane has a release when it serves what that has, not when it came further with something else', async () => {
+  const plane = await controlPlane(await freshDatabase());
+  await service(plane.here, 'one');
+  await staged(plane.here);
+  await service(plane.here, 'two');
+  const rings = [
+    { nodes: { labels: 'tier:canary' }, hold: 3600 },
+    { nodes: { percent: 100 }, hold: 3600, gates: { min_nodes: 1 } },
+  ];
+  const release = await plane.desk.create('default', readStrategy(rings), null);
+
+  // As after a failover to a database that had lost something: it gets what is live, at a serial above its own.
+  const { manifest: live } = plane.publisher.current();
+  const link = await TestLink.open(plane.port);
+  onTestFinished(() => link.socket.terminate());
+  const held = await signManifest({ ...live, serial: release.serial + 1000 }, signingKey);
+  link.say({ ...hello({ labels: {} }, held), assignable: true });
+  const applied = async () => {
+    let message = await link.hearAny();
+    while (message.type !== 'manifest') message = await link.hearAny();
+    const { serial, config_hash } = await verify(message.manifest);
+    return { type: 'applied', serial, config_hash } as const;
+  };
+  const lifted = await applied();
+  expect([lifted.serial > release.serial, lifted.config_hash]).toEqual([true, live.config_hash]);
+  link.say(lifted);
+
+  const figures = async () => {
+    const now = await plane.desk.get(release.id);
+    return now && (await plane.desk.figures(now));
+  };
+  await expect.poll(async () => (await plane.desk.get(release.id))?.state, PATIENCE).toBe('rolling');
+  await plane.desk.order((await plane.desk.get(release.id)) ?? expect.fail(), 'promote');
+  let given = await applied();
+  // What is live once more, if it was given that before it was told of the ring.
+  for (; given.config_hash !== release.configHash; given = await applied()) link.say(given);
+  expect(await figures()).toMatchObject({ nodes: 1, nodes_serving: 0 });
+  link.say(given);
+  await expect.poll(async () => (await figures())?.nodes_serving, PATIENCE).toBe(1);
 });
 
 test('of three control planes any may be gone while a release is at a ring: the others move it on, each step once', async () => {
