@@ -9,6 +9,40 @@ export function parseAsCjson(text: string): unknown {
   }
 }
 
+/**
+ * The same, and numbers that only it reads (`NaN`, `0x1f`, `007`), each as 0: for those who look at what stands around them. Throws a
+ * `SyntaxError`.
+ */
+export function parseAround(text: string): unknown {
+  try {
+    return parseAsCjson(text);
+  } catch (error) {
+    const plain = withPlainNumbers(text);
+    if (plain === text) throw error;
+    return parseAsCjson(plain);
+  }
+}
+
+/** The same text with 0 in place of the numbers that JSON does not have. */
+function withPlainNumbers(text: string): string {
+  let plain = '';
+  let from = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at++;
+      while (at < text.length && text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
+    } else if (!STRUCTURE.has(code)) {
+      const start = at;
+      while (at + 1 < text.length && !STRUCTURE.has(text.charCodeAt(at + 1))) at++;
+      if (!NUMBER.test(text.slice(start, at + 1))) continue;
+      plain += `${text.slice(from, start)}0`;
+      from = at + 1;
+    }
+  }
+  return plain + text.slice(from);
+}
+
 /** The same text with the control characters inside of its strings escaped. */
 function withEscapes(text: string): string {
   let escaped = '';
@@ -30,3 +64,8 @@ function withEscapes(text: string): string {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
+
+/** What stands around numbers and literals. */
+const STRUCTURE: ReadonlySet<number> = new Set([...' \t\r\n,:[]{}"'].map((char) => char.charCodeAt(0)));
+/** As C reads them (`strtod`). */
+const NUMBER = /^[+-]?(?:inf|infinity|nan|0x[\da-f]+(?:\.[\da-f]*)?(?:p[+-]?\d+)?|\d+(?:\.\d*)?(?:e[+-]?\d+)?)$/i;

@@ -1,10 +1,11 @@
 import { concatBytes } from '../../../shared/bytes.ts';
+import { parseAround, parseAsCjson } from '../../../shared/lua/cjson.ts';
 import { isRecord } from '../../../shared/record.ts';
 import type { BodyArguments } from './body-arguments.ts';
 
-/** The members of a body that is a JSON object; null for other JSON. Throws for what is none. */
+/** The members of a body that is a JSON object, as Kong reads JSON; null for other JSON. Throws for what is none. */
 export function jsonArguments(body: Uint8Array): BodyArguments | null {
-  const value: unknown = JSON.parse(UTF8.decode(body));
+  const value = parseAround(UTF8.decode(body));
   if (!isRecord(value)) return null;
   return {
     values(name) {
@@ -42,7 +43,7 @@ export interface JsonMember {
   readonly end: number;
 }
 
-/** The members at the top of a valid JSON object, each as it stands there: repeated ones too. */
+/** The members at the top of a JSON object that `parseAround` reads, each as it stands there: repeated ones too. */
 export function membersOf(json: Uint8Array): readonly JsonMember[] {
   const members: JsonMember[] = [];
   let at = json.indexOf(OPEN_BRACE) + 1;
@@ -51,7 +52,7 @@ export function membersOf(json: Uint8Array): readonly JsonMember[] {
     if (json[at] !== QUOTE) return members;
     const start = at;
     at = endOfString(json, at);
-    const name = String(JSON.parse(UTF8.decode(json.subarray(start, at))));
+    const name = String(parseAsCjson(UTF8.decode(json.subarray(start, at))));
     const value = skip(json, at, BETWEEN);
     at = endOfValue(json, value);
     members.push({ name, start, value, end: at });

@@ -52,6 +52,8 @@ describe('members of a JSON object', () => {
     ['{"key":["k"],"a":-0}', [true, true], '{"a":-0}'],
     ['{"key":7,"a":null}', [], '{"a":null}'],
     ['{"__proto__":{"key":"k"}}', [], '{"__proto__":{"key":"k"}}'],
+    ['{"a":NaN,"key":"k","b":0x10}', ['k'], '{"a":NaN,"b":0x10}'],
+    ['{"a\t":"\n","key":"k"}', ['k'], '{"a\t":"\n"}'],
     ['{}', [], '{}'],
   ])('are found in %j and cut out, every other byte as it was', (body, values, rest) => {
     expect(cut(JSON_TYPE, body)).toEqual({ values, rest });

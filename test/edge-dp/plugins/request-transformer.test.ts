@@ -100,7 +100,22 @@ describe('request-transformer', () => {
   });
 
   it.each([
+    ['{"a":1,"n":NaN}', '{"n":NaN}'],
+    ['{"n":[-Infinity,+inf],"a":1}', '{"n":[-Infinity,+inf]}'],
+    ['{"n":0x1F,"a":1,"m":{"o":007,"p":1.}}', '{"n":0x1F,"m":{"o":007,"p":1.}}'],
+    ['{"t\n":"x\ty","a":1}', '{"t\\n":"x\ty"}'],
+    ['{"t":"NaN \\" 01","a":1,"n":nan,"u":"\n"}', '{"t":"NaN \\" 01","n":nan,"u":"\n"}'],
+  ])('changes what Kong takes for JSON, too, so that it cannot evade the rules: %j', async (text, rest) => {
+    const { body } = await transform(
+      { remove: { body: ['a'] } },
+      { method: 'POST', headers: { 'content-type': 'application/json' }, body: text },
+    );
+    expect(body).toBe(rest);
+  });
+
+  it.each([
     ['an array', 'application/json', '[1,2]'],
+    ['words that are no numbers', 'application/json', '{"a":1,"b":nano}'],
     ['a text', 'application/json', '"a"'],
     ['null', 'application/json', 'null'],
     ['no JSON', 'application/json', '{"a":'],
