@@ -45,8 +45,11 @@ const responseTransformer: Plugin<ResponseTransformerConfig> = {
       response(request, reply) {
         changeResponseHeaders(reply.headers, headers);
         // As the client is told: a type that these headers are the first to say counts, one that they take away does not.
-        const isJson = changesBody && isJsonType(reply.headers.get('content-type'));
-        return isJson ? changeBody(request, reply, json, warn) : undefined;
+        if (!changesBody) return undefined;
+        const type = reply.headers.get('content-type');
+        // Parts show what is to be removed, and no rule can be applied to them.
+        if (reply.status === 206 && (isJsonType(type) || BYTE_RANGES.test(type ?? ''))) return request.error(416);
+        return isJsonType(type) ? changeBody(request, reply, json, warn) : undefined;
       },
     };
   },
@@ -73,8 +76,11 @@ async function changeBody(
     warn(request, `it is longer than ${BODY_LIMIT} bytes, or not in the content coding it says; answered 502`);
     return request.error(502);
   }
-  // The answer to HEAD, a 204, a 304.
-  if (body.length === 0) return undefined;
+  // The answer to HEAD, a 204, a 304. How long the body would be is known to nobody once it is to be changed.
+  if (body.length === 0) {
+    if (reply.headers.get('content-length') !== '0') reply.headers.delete('content-length');
+    return undefined;
+  }
   const members = JsonParameters.read(body, true);
   if (members === null) warn(request, 'it is no JSON object');
   else if (changeParameters(members, rules)) reply.body.replace(members.encode());
@@ -106,4 +112,6 @@ function isJsonType(contentType: string | null): boolean {
   return contentType?.split(',').some((type) => JSON_TYPE.test(type)) ?? false;
 }
 
+/** Several parts, each of the type that it says itself. */
+const BYTE_RANGES = /^\s*multipart\/byteranges\s*(?:;|$)/i;
 const JSON_TYPE = /^\s*application\/(?:[^\s;]+\+)?json\s*(?:;|$)/i;

@@ -37,6 +37,28 @@ const ANSWERS: Readonly<Record<string, RequestListener>> = {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ secret: 1, accepted: request.headers['accept-encoding'] ?? null }));
   },
+  '/whole': (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': JSON_BODY.length });
+    response.end(JSON_BODY);
+  },
+  '/part': (_, response) => {
+    response.writeHead(206, { 'content-type': 'application/json', 'content-range': 'bytes 0-11/45' });
+    response.end(JSON_BODY.slice(0, 12));
+  },
+  '/parts': (_, response) => {
+    response.writeHead(206, { 'content-type': 'multipart/byteranges; boundary=b' });
+    const part = (from: number, to: number) =>
+      `--b\r\nContent-Type: application/json\r\nContent-Range: bytes ${from}-${to - 1}/45\r\n\r\n${JSON_BODY.slice(from, to)}\r\n`;
+    response.end(`${part(0, 12)}${part(12, 20)}--b--\r\n`);
+  },
+  '/part-of-text': (_, response) => {
+    response.writeHead(206, { 'content-type': 'text/plain', 'content-range': 'bytes 0-1/3' });
+    response.end('ab');
+  },
+  '/nan': (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end('{"secret":1,"id":NaN,"list":[]}');
+  },
   '/broken': (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': 4 });
     response.end('{"se');
@@ -106,6 +128,10 @@ describe('response-transformer', () => {
     expect(answer).not.toMatch(/content-encoding/i);
   });
 
+  it('removes from JSON with numbers that only some know (Python writes NaN)', async () => {
+    expect(bodyOf(await get('/nan'))).toBe('{"id":NaN,"list":["x"]}');
+  });
+
   it('passes what is no JSON, and codings that it cannot undo, as they are, and says so in the log', async () => {
     expect(bodyOf(await get('/broken'))).toBe('{"se');
     expect(await get('/brotli')).toMatch(/^HTTP\/1.1 200 [\s\S]*content-encoding: br/i);
@@ -128,6 +154,20 @@ describe('response-transformer', () => {
       expect(answer, path).not.toContain('secret');
     }
     expect(await get('/stops')).not.toContain('secret');
+  });
+
+  it('shows no parts of what is to be changed, since no rule can be applied to them', async () => {
+    for (const path of ['/part', '/parts']) {
+      const answer = await get(path);
+      expect(answer, path).toMatch(/^HTTP\/1.1 416 /);
+      expect(answer, path).not.toMatch(/secret|content-range/i);
+    }
+    expect(await get('/part-of-text')).toMatch(/^HTTP\/1.1 206 [\s\S]*\bab\b/);
+  });
+
+  it('tells HEAD no length that the answer to GET has not', async () => {
+    expect(await get('/whole')).toMatch(new RegExp(`content-length: ${CHANGED.length}\r\n`, 'i'));
+    expect(await get('/whole', 'HEAD')).not.toMatch(/content-length/i);
   });
 
   it('keeps cookies apart, leaves the length to the gateway, and a body that is none', async () => {
