@@ -27,6 +27,8 @@ export class IncomingBody implements RequestBody {
   readonly #maxSize: number;
   #state: UpstreamBody;
   #read: Uint8Array | null | undefined;
+  /** It is longer than this many bytes, of a body that was read so far and no further. */
+  #longerThan = -1;
   #arguments: { readonly type: string | null; readonly of: Promise<BodyArguments | null> } | null = null;
 
   /**
@@ -79,7 +81,8 @@ export class IncomingBody implements RequestBody {
 
   /** Throws `ClientBodyError`. */
   async read(limit: number): Promise<Uint8Array | null> {
-    if (this.#read !== undefined) return this.#read !== null && this.#read.length <= limit ? this.#read : null;
+    if (this.#read) return this.#read.length <= limit ? this.#read : null;
+    if (limit <= this.#longerThan) return null;
     if (this.#source === null) return new Uint8Array();
     if (this.#length !== null && this.#length > limit) return null;
     const waiting = <T>(part: Promise<T>): Promise<T> =>
@@ -94,6 +97,7 @@ export class IncomingBody implements RequestBody {
       return bytes;
     }
     this.#read = null;
+    this.#longerThan = within;
     this.#source.putBack(rest);
     if (most !== null && most.bytes === within) {
       const cause = new BodyTooLarge(most);

@@ -18,6 +18,16 @@ const CONFIG = {
   realm: null,
 };
 
+const NOTHING = { headers: [], querystring: [], body: [] };
+const WITHOUT_SECRET = {
+  http_method: null,
+  remove: { ...NOTHING, body: ['secret'] },
+  rename: NOTHING,
+  replace: { ...NOTHING, uri: null },
+  add: NOTHING,
+  append: NOTHING,
+};
+
 describe('key-auth', () => {
   let upstream: Upstream;
   let gateway: RunningGateway;
@@ -53,10 +63,13 @@ describe('key-auth', () => {
           route(6, '/named'),
           route(7, '/uuid-name'),
           route(8, '/no-name'),
+          route(9, '/changed'),
         ],
         plugins: [
           plugin(1, 1, { realm: 'shop' }),
           plugin(2, 2, { hide_credentials: true, key_in_body: true }),
+          plugin(9, 9, { hide_credentials: true, key_in_body: true }),
+          { id: id(220), name: 'request-transformer', route: { id: id(109) }, config: WITHOUT_SECRET },
           plugin(3, 3, { anonymous: id(402) }),
           plugin(4, 4, { anonymous: id(499) }),
           plugin(6, 6, { anonymous: 'guest' }),
@@ -167,6 +180,17 @@ describe('key-auth', () => {
     );
     expect(status(answer)).toBe(200);
     expect(request?.body.replaceAll(/(?:^|\r\n)[0-9a-f]+\r\n/g, '')).toHaveLength(long.length + 2);
+  });
+
+  it('leaves a body that it did not read to its end to plugins that read further', async () => {
+    const long = 'x'.repeat((1 << 20) + 10);
+    const form = `secret=1&long=${long}`;
+    const { answer, request } = await send(
+      `POST /changed HTTP/1.1\r\nHost: a\r\napikey: alice-key\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n${form.length.toString(16)}\r\n${form}\r\n0\r\n\r\n`,
+    );
+    expect(status(answer)).toBe(200);
+    expect(request?.body).toHaveLength(`long=${long}`.length);
+    expect(request?.body.slice(0, 6)).toBe('long=x');
   });
 
   it('falls back to the anonymous consumer, and says so when there is none', async () => {
