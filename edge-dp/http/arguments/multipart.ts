@@ -1,4 +1,4 @@
-import { concatBytes, findBytes, startsAt } from '../../../shared/bytes.ts';
+import { concatBytes, startsAt } from '../../../shared/bytes.ts';
 import { parametersOf } from '../parameters.ts';
 import type { BodyArguments } from './body-arguments.ts';
 
@@ -35,8 +35,11 @@ export function multipartValues(contentType: string, body: Uint8Array): Readonly
 /** What stands between the delimiters of such a body. */
 export interface MultipartForm {
   readonly parts: readonly MultipartPart[];
-  /** The place of the closing delimiter. */
+  /** The place of the closing delimiter; the end of the body where there is none. */
   readonly end: number;
+  readonly closed: boolean;
+  /** What its first delimiter ends with. */
+  readonly lineEnd: '\r\n' | '\n';
 }
 
 export interface MultipartPart {
@@ -50,11 +53,13 @@ export interface MultipartPart {
   readonly content: Uint8Array;
 }
 
-/** Null where the type names none. */
+/** Null where the type names none; found behind parameters that are none, too. */
 export function boundaryOf(contentType: string): string | null {
-  const boundary = parametersOf(contentType).get('boundary');
-  return boundary === undefined || boundary === '' ? null : boundary;
+  const [, quoted, token] = BOUNDARY.exec(contentType) ?? [];
+  return parametersOf(contentType).get('boundary') || quoted || token || null;
 }
+
+const BOUNDARY = /;[ \t]*boundary=(?:"([^"]+)"|([^\s;"]+))/i;
 
 /** Null for what is no such body. */
 export function readMultipart(contentType: string, body: Uint8Array): MultipartForm | null {
@@ -62,40 +67,67 @@ export function readMultipart(contentType: string, body: Uint8Array): MultipartF
   return boundary === null ? null : parse(body, boundary);
 }
 
+/**
+ * As Kong and most servers do, line feeds alone are taken for line ends, and the end of the body for that of its last part: what they
+ * read must not go unseen here.
+ */
 function parse(body: Uint8Array, boundary: string): MultipartForm | null {
-  const delimiter = TEXT.encode(`\r\n--${boundary}`);
+  const delimiter = TEXT.encode(`--${boundary}`);
   const parts: MultipartPart[] = [];
+  let lineEnd: MultipartForm['lineEnd'] | null = null;
   let open: { readonly start: number; readonly content: number } | null = null;
-  // The first may stand at the very start, without the line end that belongs to the others.
-  let found = startsAt(body, delimiter.subarray(2), 0) ? -2 : findBytes(body, delimiter, 0);
-  for (; found !== -1; found = findBytes(body, delimiter, found + 2)) {
-    const at = found + 2;
-    let behind = found + delimiter.length;
+  // Line by line: a boundary may be long, and be begun anywhere in a line.
+  for (let at = 0; at >= 0 && at < body.length; at = lineBehind(body, at)) {
+    if (body[at] !== DASH || !startsAt(body, delimiter, at)) continue;
+    let behind = at + delimiter.length;
     const closes = startsAt(body, DASHES, behind);
     if (closes) behind += 2;
     while (body[behind] === 0x20 || body[behind] === 0x09) behind++;
-    if (!startsAt(body, CRLF, behind) && !(closes && behind === body.length)) continue;
+    const end = lineEndAt(body, behind);
+    if (end === null && !(closes && behind === body.length)) continue;
+    lineEnd ??= end ?? '\r\n';
     if (open !== null) {
-      const part = readPart(body.subarray(open.content, found));
-      if (part === null) return null;
-      parts.push({ start: open.start, end: at, ...part });
+      const before = body[at - 2] === CARRIAGE_RETURN ? at - 2 : at - 1;
+      parts.push({ start: open.start, end: at, ...readPart(body.subarray(open.content, before)) });
     }
-    if (closes) return { parts, end: at };
-    open = { start: at, content: behind + 2 };
+    if (closes) return { parts, end: at, closed: true, lineEnd };
+    open = { start: at, content: behind + (end?.length ?? 0) };
   }
-  return null;
+  if (open === null || lineEnd === null) return null;
+  parts.push({ start: open.start, end: body.length, ...readPart(body.subarray(open.content)) });
+  return { parts, end: body.length, closed: false, lineEnd };
 }
 
-function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'content'> | null {
+/** The place of the line behind the one that is at a place; -1: there is none. */
+function lineBehind(body: Uint8Array, at: number): number {
+  const end = body.indexOf(LINE_FEED, at);
+  return end < 0 ? -1 : end + 1;
+}
+
+function lineEndAt(body: Uint8Array, at: number): MultipartForm['lineEnd'] | null {
+  if (body[at] === LINE_FEED) return '\n';
+  return startsAt(body, CRLF, at) ? '\r\n' : null;
+}
+
+/** What is behind the last field of a part, and where its empty line ends: the content. Without one all of it are fields. */
+export function fieldsEnd(bytes: Uint8Array): { readonly fields: number; readonly content: number } {
+  for (let at = bytes.indexOf(LINE_FEED); at >= 0; at = bytes.indexOf(LINE_FEED, at + 1)) {
+    const next = lineEndAt(bytes, at + 1);
+    if (next !== null)
+      return { fields: bytes[at - 1] === CARRIAGE_RETURN ? at - 1 : at, content: at + 1 + next.length };
+  }
+  return { fields: bytes.length, content: bytes.length };
+}
+
+function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'content'> {
   // Without fields the empty line is the first.
-  const bare = startsAt(bytes, CRLF, 0);
-  const end = bare ? 0 : findBytes(bytes, EMPTY_LINE, 0);
-  if (end < 0) return null;
-  const fields = UTF8.decode(bytes.subarray(0, end)).replace(/\r\n[ \t]+/g, ' ');
-  const disposition = /(?:^|\r\n)content-disposition:[ \t]*(form-data[^\r]*)/i.exec(fields)?.[1];
+  const bare = lineEndAt(bytes, 0);
+  const end = bare === null ? fieldsEnd(bytes) : { fields: 0, content: bare.length };
+  const fields = UTF8.decode(bytes.subarray(0, end.fields)).replace(/\r?\n[ \t]+/g, ' ');
+  const disposition = /(?:^|\n)content-disposition:[ \t]*(form-data[^\r\n]*)/i.exec(fields)?.[1];
   const parameters = parametersOf(disposition ?? '');
   const name = parameters.get('name');
-  const content = bytes.subarray(bare ? 2 : end + 4);
+  const content = bytes.subarray(end.content);
   return {
     name: name === undefined ? null : unescapeName(name),
     value: parameters.has('filename') ? null : UTF8.decode(content),
@@ -111,5 +143,7 @@ function unescapeName(name: string): string {
 const TEXT = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 const CRLF = TEXT.encode('\r\n');
-const EMPTY_LINE = TEXT.encode('\r\n\r\n');
+const DASH = 0x2d;
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const DASHES = TEXT.encode('--');

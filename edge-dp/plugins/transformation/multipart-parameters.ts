@@ -1,16 +1,24 @@
-import { concatBytes, findBytes } from '../../../shared/bytes.ts';
-import { boundaryOf, readMultipart } from '../../http/arguments/multipart.ts';
+import { concatBytes } from '../../../shared/bytes.ts';
+import { boundaryOf, fieldsEnd, type MultipartForm, readMultipart } from '../../http/arguments/multipart.ts';
 import type { Parameters } from './parameters.ts';
 
 /** The parts of a `multipart/form-data` body (RFC 7578). A part that is renamed keeps its other fields; files stay files. */
 export class MultipartParameters implements Parameters {
   readonly #boundary: string;
+  readonly #lineEnd: MultipartForm['lineEnd'];
   readonly #before: Uint8Array;
   #parts: readonly NamedPart[];
   readonly #after: Uint8Array;
 
-  private constructor(boundary: string, before: Uint8Array, parts: readonly NamedPart[], after: Uint8Array) {
+  private constructor(
+    boundary: string,
+    lineEnd: MultipartForm['lineEnd'],
+    before: Uint8Array,
+    parts: readonly NamedPart[],
+    after: Uint8Array,
+  ) {
     this.#boundary = boundary;
+    this.#lineEnd = lineEnd;
     this.#before = before;
     this.#parts = parts;
     this.#after = after;
@@ -20,12 +28,18 @@ export class MultipartParameters implements Parameters {
   static read(contentType: string, body: Uint8Array): MultipartParameters | null {
     const boundary = boundaryOf(contentType);
     if (boundary === null) return null;
-    if (body.length === 0) return new MultipartParameters(boundary, body, [], UTF8.encode(`--${boundary}--\r\n`));
+    if (body.length === 0)
+      return new MultipartParameters(boundary, '\r\n', body, [], UTF8.encode(`--${boundary}--\r\n`));
     const form = readMultipart(contentType, body);
     if (form === null) return null;
     const parts = form.parts.map(({ name, start, end }) => ({ name, bytes: body.subarray(start, end) }));
     const before = body.subarray(0, form.parts[0]?.start ?? form.end);
-    return new MultipartParameters(boundary, before, parts, body.subarray(form.end));
+    const { closed, lineEnd } = form;
+    if (closed) return new MultipartParameters(boundary, lineEnd, before, parts, body.subarray(form.end));
+    const ended = parts.map((part, at) =>
+      at < parts.length - 1 ? part : { ...part, bytes: concatBytes([part.bytes, UTF8.encode(lineEnd)]) },
+    );
+    return new MultipartParameters(boundary, lineEnd, before, ended, UTF8.encode(`--${boundary}--${lineEnd}`));
   }
 
   remove(name: string): boolean {
@@ -75,8 +89,9 @@ export class MultipartParameters implements Parameters {
 
   #made(name: string, value: string): NamedPart {
     if (value.includes(`--${this.#boundary}`)) throw new BoundaryInValue();
-    const head = `--${this.#boundary}\r\nContent-Disposition: form-data; name="${escapeName(name)}"`;
-    return { name, bytes: UTF8.encode(`${head}\r\n\r\n${value}\r\n`) };
+    const end = this.#lineEnd;
+    const head = `--${this.#boundary}${end}Content-Disposition: form-data; name="${escapeName(name)}"`;
+    return { name, bytes: UTF8.encode(`${head}${end}${end}${value}${end}`) };
   }
 }
 
@@ -92,13 +107,14 @@ interface NamedPart {
 }
 
 function renamed({ bytes }: NamedPart, name: string): NamedPart {
-  const end = findBytes(bytes, EMPTY_LINE, 0);
+  const { fields: end } = fieldsEnd(bytes);
   const head = TEXT.decode(bytes.subarray(0, end));
   const other = head.replace(NAME, (_, before: string) => `${before}"${escapeName(name)}"`);
   return { name, bytes: concatBytes([UTF8.encode(other), bytes.subarray(end)]) };
 }
 
-const NAME = /(\r\ncontent-disposition:[^\r]*?;[ \t]*name=)("(?:[^"\\\r]|\\.)*"|[^;\s]*)/i;
+const NAME =
+  /(\ncontent-disposition:(?:[^\r\n]|\r?\n[ \t])*?;[ \t]*(?:\r?\n[ \t]+)?name=)("(?:[^"\\\r\n]|\\.)*"|[^;\s]*)/i;
 
 /** As browsers do (WHATWG HTML, multipart form data). */
 function escapeName(name: string): string {
@@ -107,4 +123,3 @@ function escapeName(name: string): string {
 
 const UTF8 = new TextEncoder();
 const TEXT = new TextDecoder();
-const EMPTY_LINE = UTF8.encode('\r\n\r\n');

@@ -110,11 +110,23 @@ describe('parts of a multipart form', () => {
     expect(cut(contentType, body)?.rest).toBe(`${meta}--B--\r\n`.replaceAll('--B', delimiter));
   });
 
-  it('are none without a boundary, an end, or an end of their fields', () => {
+  it('are found by what servers take for line ends and for the end, and behind parameters of the type that are none', () => {
+    const body = `${meta}${part('key', 'k')}`;
+    const fed = `${body}--B--\r\n`.replaceAll('\r\n', '\n');
+    expect(cut(type, fed)).toEqual({ values: ['k'], rest: `${meta}--B--\r\n`.replaceAll('\r\n', '\n') });
+    expect(cut(type, body.slice(0, -2))).toEqual({ values: ['k'], rest: meta });
+    expect(cut(type, `${part('key', 'k')}${meta}`)).toEqual({ values: ['k'], rest: meta });
+    const bare = '--B\r\nContent-Disposition: form-data; name="key"\r\n--B--\r\n';
+    expect(cut(type, bare)).toEqual({ values: [''], rest: '--B--\r\n' });
+    expect(cut('multipart/form-data; charset; boundary=B', `${body}--B--\r\n`)?.values).toEqual(['k']);
+  });
+
+  it('are none without a boundary or a delimiter', () => {
     expect(cut('multipart/form-data', `${meta}--B--\r\n`)).toBeNull();
     expect(cut('multipart/form-data; boundary=""', '----\r\n')).toBeNull();
-    expect(cut(type, meta)).toBeNull();
-    expect(cut(type, '--B\r\nContent-Disposition: form-data; name="key"\r\n--B--\r\n')).toBeNull();
+    expect(cut(type, 'key=k')).toBeNull();
+    expect(cut(type, '--B')).toBeNull();
+    expect(cut(type, '')).toBeNull();
   });
 
   it('are names in UTF-8, escaped as browsers do', () => {

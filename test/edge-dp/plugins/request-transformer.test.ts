@@ -167,6 +167,25 @@ describe('request-transformer', () => {
     expect(request.headers.get('content-length')).toBe(String(new TextEncoder().encode(body).length));
   });
 
+  it.each([
+    ['with line feeds alone', (body: string) => body.replaceAll('\r\n', '\n'), '\n'],
+    ['without an end', (body: string) => body.slice(0, -'\r\n--b--\r\n'.length), '\r\n'],
+    ['behind a part that has no end of its fields', (body: string) => `--b\r\nX-Y: 1\r\n${body}`, '\r\n'],
+  ])('changes multipart bodies that servers take, too, so that they cannot evade the rules: %s', async (_, of, end) => {
+    const part = (name: string, value: string) =>
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+    const { body } = await transform(
+      { remove: { body: ['admin'] }, rename: { body: ['a:c'] }, add: { body: ['more:1'] } },
+      {
+        method: 'POST',
+        headers: { 'content-type': 'multipart/form-data; boundary=b' },
+        body: of(`${part('admin', '1')}${part('a', '2')}--b--\r\n`),
+      },
+    );
+    const rest = `${part('c', '2')}${part('more', '1')}--b--\r\n`.replaceAll('\r\n', end);
+    expect(body.replace('--b\r\nX-Y: 1\r\n', '')).toBe(rest);
+  });
+
   it('leaves the length of the body to the gateway', async () => {
     const list = { headers: ['Content-Length:3'] };
     const { request } = await transform(
