@@ -22,6 +22,8 @@ const aiResponseTransformer: Plugin<AiResponseTransformerConfig> = {
     const rewriter = compileRewriter('ai-response-transformer', config, place, services);
     const transform = async (request: GatewayRequest): Promise<Answer> => {
       acceptReadable(request.headers);
+      // A model is shown the whole: what it says is no part of what the upstream has.
+      request.headers.delete('range');
       const response = await request.forward();
       const { status, headers } = response;
       const text = await readResponse(response, ANSWER_LIMIT);

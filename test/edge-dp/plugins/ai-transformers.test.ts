@@ -49,8 +49,11 @@ async function respond(said: string, config: Partial<Parameters<typeof aiRespons
   upstream.headers.append('Set-Cookie', 'a=1');
   upstream.headers.append('Set-Cookie', 'b=2');
   request.headers.set('Accept-Encoding', 'gzip, br');
+  request.headers.set('Range', 'bytes=0-1');
   request.forward = async () => {
     expect(request.headers.get('accept-encoding')).toBe('gzip');
+    // A model is to see the whole answer.
+    expect(request.headers.has('range')).toBe(false);
     return upstream;
   };
   const answer = await hooks.access?.(request);
