@@ -124,9 +124,11 @@ function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'co
   const bare = lineEndAt(bytes, 0);
   const end = bare === null ? fieldsEnd(bytes) : { fields: 0, content: bare.length };
   const fields = UTF8.decode(bytes.subarray(0, end.fields)).replace(/\r?\n[ \t]+/g, ' ');
-  const disposition = /(?:^|\n)content-disposition:[ \t]*(form-data[^\r\n]*)/i.exec(fields)?.[1];
-  const parameters = parametersOf(disposition ?? '');
-  const name = parameters.get('name');
+  // Of whatever type, as Kong and others take it.
+  const disposition = /(?:^|\n)content-disposition[ \t]*:([^\r\n]*)/i.exec(fields)?.[1] ?? '';
+  const parameters = parametersOf(disposition);
+  const [, quoted, token] = NAME.exec(disposition) ?? [];
+  const name = parameters.get('name') ?? quoted ?? token;
   const content = bytes.subarray(end.content);
   return {
     name: name === undefined ? null : unescapeName(name),
@@ -143,6 +145,8 @@ function unescapeName(name: string): string {
 const TEXT = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 const CRLF = TEXT.encode('\r\n');
+/** Also behind a parameter that is none. */
+const NAME = /;[ \t]*name=(?:"([^"]*)"|([^;\s"]*))/i;
 const DASH = 0x2d;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;

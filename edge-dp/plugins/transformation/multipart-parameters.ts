@@ -114,7 +114,7 @@ function renamed({ bytes }: NamedPart, name: string): NamedPart {
 }
 
 const NAME =
-  /(\ncontent-disposition:(?:[^\r\n]|\r?\n[ \t])*?;[ \t]*(?:\r?\n[ \t]+)?name=)("(?:[^"\\\r\n]|\\.)*"|[^;\s]*)/i;
+  /(\ncontent-disposition[ \t]*:(?:[^\r\n]|\r?\n[ \t])*?;[ \t]*(?:\r?\n[ \t]+)?name=)("(?:[^"\\\r\n]|\\.)*"|[^;\s]*)/i;
 
 /** As browsers do (WHATWG HTML, multipart form data). */
 function escapeName(name: string): string {

@@ -96,6 +96,12 @@ describe('parts of a multipart form', () => {
       ['k'],
       '--B\r\n\r\nkey\r\n--B--\r\n',
     ],
+    [
+      'in a part of another kind',
+      '--B\r\nContent-Disposition : attachment; x; name="key"\r\n\r\nk\r\n--B--\r\n',
+      ['k'],
+      '--B--\r\n',
+    ],
     ['in no part', `${meta}--B--\r\n`, [], `${meta}--B--\r\n`],
   ])('are found %s and cut out, every other byte as it was', (_where, body, values, rest) => {
     expect(cut(type, body)).toEqual({ values, rest });
