@@ -10,14 +10,15 @@ export function parseAsCjson(text: string): unknown {
 }
 
 /**
- * The same, and numbers that only it reads (`NaN`, `0x1f`, `007`), each as 0: for those who look at what stands around them. Throws a
- * `SyntaxError`.
+ * The same, up to a NUL, and numbers that only it reads (`NaN`, `0x1f`, `007`), each as 0: for those who look at what stands around
+ * them. Throws a `SyntaxError`.
  */
 export function parseAround(text: string): unknown {
   try {
     return parseAsCjson(text);
   } catch (error) {
-    const plain = withPlainNumbers(text);
+    // It is a text of C, which ends with NUL.
+    const plain = withPlainNumbers(text.split('\0', 1)[0] ?? '');
     if (plain === text) throw error;
     return parseAsCjson(plain);
   }
