@@ -127,8 +127,7 @@ function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'co
   // Of whatever type, as Kong and others take it.
   const disposition = /(?:^|\n)content-disposition[ \t]*:([^\r\n]*)/i.exec(fields)?.[1] ?? '';
   const parameters = parametersOf(disposition);
-  const [, quoted, token] = NAME.exec(disposition) ?? [];
-  const name = parameters.get('name') ?? quoted ?? token;
+  const name = nameIn(disposition);
   const content = bytes.subarray(end.content);
   return {
     name: name === undefined ? null : unescapeName(name),
@@ -136,6 +135,18 @@ function readPart(bytes: Uint8Array): Pick<MultipartPart, 'name' | 'value' | 'co
     content,
   };
 }
+
+/** The last of several, as in Kong and PHP; also behind a parameter that is none. */
+function nameIn(disposition: string): string | undefined {
+  let name: string | undefined;
+  const semicolon = disposition.indexOf(';');
+  for (const [, quoted, token] of semicolon < 0 ? [] : disposition.slice(semicolon).matchAll(PARAMETER))
+    name = quoted?.replace(/\\(["\\])/g, '$1') ?? token ?? name;
+  return name;
+}
+
+/** What is between two semicolons that stand in no quotes, and the value of a name. */
+const PARAMETER = /;[ \t]*(?:name=(?:"((?:\\.|[^"\\])*)"|([^;\s"]*))[^;"]*|(?:"(?:\\.|[^"\\])*"|[^;"]+)*)/giy;
 
 /** As browsers escape what ends a quoted name (WHATWG HTML, multipart form data). */
 function unescapeName(name: string): string {
@@ -145,8 +156,6 @@ function unescapeName(name: string): string {
 const TEXT = new TextEncoder();
 const UTF8 = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 const CRLF = TEXT.encode('\r\n');
-/** Also behind a parameter that is none. */
-const NAME = /;[ \t]*name=(?:"([^"]*)"|([^;\s"]*))/i;
 const DASH = 0x2d;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;

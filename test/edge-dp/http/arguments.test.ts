@@ -97,6 +97,12 @@ describe('parts of a multipart form', () => {
       '--B\r\n\r\nkey\r\n--B--\r\n',
     ],
     [
+      'in a part with two names, and one that is none',
+      '--B\r\nContent-Disposition: form-data; name=a; filename*="; name=b"; name="key"\r\n\r\nk\r\n--B--\r\n',
+      ['k'],
+      '--B--\r\n',
+    ],
+    [
       'in a part of another kind',
       '--B\r\nContent-Disposition : attachment; x; name="key"\r\n\r\nk\r\n--B--\r\n',
       ['k'],
