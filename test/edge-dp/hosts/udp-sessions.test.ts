@@ -147,3 +147,43 @@ it('keeps no more than a share of memory for upstreams that do not answer, and l
   for (const each of [...waiting, last]) each.end();
   expect(bytesKept()).toBe(before);
 });
+
+it('takes an upstream that the system knows no way to for one that failed, and keeps no socket of it', async () => {
+  const there = await bound();
+  const failures: string[] = [];
+  const over = Promise.withResolvers<void>();
+  const to = (host: string) => ({ host, port: there.address().port, tls: null, connectTimeout: LIMIT });
+  const open = () => process.getActiveResourcesInfo().filter((name) => name === 'UDPWrap').length;
+  // Those of the tests before this one are closed by then.
+  for (let turns = 0; turns < 3; turns += 1) await new Promise(setImmediate);
+  const before = open();
+  const heard = new Promise((resolve) => there.once('message', (message) => resolve(message.toString())));
+  const session = new UdpSession(
+    () => ({
+      passthrough: false,
+      farewell: null,
+      client: { ip: '127.0.0.1', port: 1 },
+      timeouts: { read: LIMIT, write: LIMIT },
+      secured: () => undefined,
+      async open(dial) {
+        // Nobody may send there who has not asked for it.
+        for (const host of ['255.255.255.255', '127.0.0.1']) {
+          const result = await dial(to(host));
+          if (result.kind === 'connected') return result.connection;
+          failures.push(result.failure.code);
+        }
+        return null;
+      },
+      connected: () => undefined,
+      reopen: async () => null,
+      ended: () => over.resolve(),
+    }),
+    () => undefined,
+    () => undefined,
+  );
+  session.send(Buffer.from('to whom it may reach'));
+  expect(await within(Promise.race([heard, over.promise]), 'the datagram', LIMIT)).toBe('to whom it may reach');
+  expect(failures).toEqual(['unreachable']);
+  session.end();
+  await until(() => open() === before, 'the end of both sockets', LIMIT);
+});

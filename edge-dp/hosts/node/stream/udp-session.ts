@@ -185,10 +185,16 @@ async function connected({ host, port }: StreamPlace): Promise<Socket> {
   const { address, family } = await lookup(host);
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   await new Promise<void>((resolve, reject) => {
-    socket.once('error', reject);
-    socket.connect(port, address, () => {
-      socket.off('error', reject);
-      resolve();
+    const fail = (error: Error): void => {
+      socket.close();
+      reject(error);
+    };
+    socket.once('error', fail);
+    // Node's types do not know that it is told here, and only here, what the system said: that there is no way there.
+    socket.connect(port, address, (error?: Error | null) => {
+      socket.off('error', fail);
+      if (error) fail(error);
+      else resolve();
     });
   });
   return socket;
