@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
+import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, createServer, type Server as TlsServer } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -47,7 +48,9 @@ describe('certificates by server name on the native host', () => {
   const sni = (n: number, name: string, of: number): BundleRow => ({ id: id(n), name, certificate: { id: id(of) } });
 
   beforeAll(async () => {
-    upstream = await startUpstream();
+    upstream = await startUpstream(({ line }) =>
+      line.includes('/waits') ? undefined : 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    );
     clients = await authority('of clients');
     const alternative = await (await authority('of others')).leaf({ name: 'wild-rsa', type: 'rsa' });
     const own = await clients.leaf({ name: 'upstream' });
@@ -195,6 +198,27 @@ describe('certificates by server name on the native host', () => {
     const logged = () => readFileSync(join(node.prefix, 'requests.log'), 'utf8');
     await expect.poll(logged).toMatch(/"client_verify":"FAILED:said a plugin"/);
   });
+
+  it.each(['close', 'reset'])(
+    'tells the log of clients that leave before their answer what it tells of others: a %s',
+    async (how) => {
+      const { cert, key } = await clients.leaf({ name: 'leaving' });
+      const plain = connectTcp(node.port, '127.0.0.1');
+      const socket = connect({ socket: plain, servername: 'exact.test', rejectUnauthorized: false, cert, key });
+      socket.on('error', () => undefined);
+      socket.write(`GET /waits-${how} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await expect.poll(() => upstream.seen.some(({ line }) => line.includes(how)), { timeout: 60_000 }).toBe(true);
+      if (how === 'reset') plain.resetAndDestroy();
+      else socket.destroy();
+      const logged = () => {
+        const lines = readFileSync(join(node.prefix, 'requests.log'), { encoding: 'utf8', flag: 'a+' }).split('\n');
+        const entries = lines.filter((line) => line.includes(`waits-${how}`)).map((line) => JSON.parse(line));
+        return entries.map(({ request, response }) => [response.status, request.tls]);
+      };
+      const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', client_verify: 'SUCCESS' };
+      await expect.poll(logged, { timeout: 60_000 }).toEqual([[499, tls]]);
+    },
+  );
 
   /** What comes over a stream first; empty: it is closed before. */
   const streamed = (servername: string, options: ConnectionOptions): Promise<string> =>

@@ -10,56 +10,32 @@ export interface AskedOfClient {
   readonly ca: string | null;
 }
 
-/** What a connection's TLS came to, read when somebody asks. */
+/**
+ * What a connection's TLS came to. It is read at once: logs ask for it when the client has gone, and then the connection does not know it
+ * any more.
+ */
 export class SocketTls implements ClientTls {
-  readonly #socket: TLSSocket;
-  readonly #clients: AskedOfClient | null;
-  #verify: string | undefined;
-  #refusal: string | null | undefined;
-  #certificate: ClientCertificate | null | undefined;
+  readonly version: string;
+  readonly cipher: string;
+  readonly clientVerify: string;
+  readonly refusal: string | null;
+  readonly clientCertificate: ClientCertificate | null;
 
   /** `clients`: what was asked of the client; null: nothing. */
   constructor(socket: TLSSocket, clients: AskedOfClient | null) {
-    this.#socket = socket;
-    this.#clients = clients;
-    if (clients === null) {
-      this.#verify = 'NONE';
-      this.#refusal = null;
-      this.#certificate = null;
-    }
+    // Node's types do not know that a connection that has ended gives none.
+    const cipher: { readonly name: string } | null = socket.getCipher();
+    this.version = socket.getProtocol() ?? '';
+    this.cipher = cipher?.name ?? '';
+    const shown = clients === null ? undefined : socket.getPeerX509Certificate();
+    this.clientCertificate = shown === undefined ? null : new PeerCertificate(shown);
+    this.clientVerify = shown === undefined ? 'NONE' : verified(socket);
+    this.refusal = clients === null ? null : refusalOf(this.clientVerify, clients.mode);
   }
+}
 
-  get version(): string {
-    return this.#socket.getProtocol() ?? '';
-  }
-
-  get cipher(): string {
-    return this.#socket.getCipher().name;
-  }
-
-  get clientVerify(): string {
-    this.#verify ??= this.#verified();
-    return this.#verify;
-  }
-
-  get refusal(): string | null {
-    if (this.#refusal === undefined) this.#refusal = refusalOf(this.clientVerify, this.#clients?.mode ?? 'optional');
-    return this.#refusal;
-  }
-
-  get clientCertificate(): ClientCertificate | null {
-    if (this.#certificate === undefined) {
-      const shown = this.#socket.getPeerX509Certificate();
-      this.#certificate = shown === undefined ? null : new PeerCertificate(shown);
-    }
-    return this.#certificate;
-  }
-
-  #verified(): string {
-    const { authorized, authorizationError } = this.#socket;
-    if (this.#socket.getPeerX509Certificate() === undefined) return 'NONE';
-    return authorized ? 'SUCCESS' : `FAILED:${reasonOf(String(authorizationError))}`;
-  }
+function verified({ authorized, authorizationError }: TLSSocket): string {
+  return authorized ? 'SUCCESS' : `FAILED:${reasonOf(String(authorizationError))}`;
 }
 
 /** nginx's words for what it has the statuses 496 and 495 for. */
