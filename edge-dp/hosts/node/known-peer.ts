@@ -18,3 +18,8 @@ export function refuseNobody(server: Server): void {
     else for (const listener of serve) Reflect.apply(listener, server, [socket]);
   });
 }
+
+/** Both ends of a connection, which TLS over it shares: a client may use one port of its own to several addresses of a listener. */
+export function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+}

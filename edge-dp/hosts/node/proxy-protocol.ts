@@ -1,5 +1,6 @@
 import { isIP, type Server, type Socket } from 'node:net';
 import type { ProxiedClient } from '../../stream/passage.ts';
+import { endsOf } from './known-peer.ts';
 import { type FirstBytes, preread } from './stream/preread.ts';
 
 /** Bytes of a header, its additions included: nginx's bound. */
@@ -26,21 +27,23 @@ export function readProxyHeader(socket: Socket, patience: number): Promise<Heade
  * over it, was opened for.
  */
 export function expectProxyHeaders(server: Server, patience: number): (socket: Socket) => ProxiedClient | null {
-  const clients = new Map<string, ProxiedClient>();
+  const opened = new Map<string, { readonly socket: Socket; readonly client: ProxiedClient | null }>();
   const serve = server.listeners('connection');
   server.removeAllListeners('connection');
   server.on('connection', async (socket) => {
     socket.on('error', () => socket.destroy());
     const header = await readProxyHeader(socket, patience);
-    if (header === null) return;
-    const address = addressOf(socket);
-    if (header.client !== null) {
-      clients.set(address, header.client);
-      socket.once('close', () => clients.delete(address));
-    }
+    if (header === null || socket.destroyed) return;
+    const ends = endsOf(socket);
+    // Its other end has reset that, or there could not be another like it: a connection that nobody reads from does not find out.
+    opened.get(ends)?.socket.destroy();
+    opened.set(ends, { socket, client: header.client });
+    socket.once('close', () => {
+      if (opened.get(ends)?.socket === socket) opened.delete(ends);
+    });
     for (const listener of serve) Reflect.apply(listener, server, [socket]);
   });
-  return (socket) => clients.get(addressOf(socket)) ?? null;
+  return (socket) => opened.get(endsOf(socket))?.client ?? null;
 }
 
 /** The header of version 1 that tells an upstream whom a connection is for, and where it came to. IPv4 is written as IPv6 where only one of them is. */
@@ -54,11 +57,6 @@ export function proxyHeaderOf(
   const [from, to] = [client.ip, local.ip].map((ip) => (mixed && isIP(ip) === 4 ? `::ffff:${ip}` : ip));
   const family = mixed || families[0] === 6 ? 'TCP6' : 'TCP4';
   return `PROXY ${family} ${from} ${to} ${client.port ?? 0} ${local.port}\r\n`;
-}
-
-/** No two connections of a listener have the same. */
-function addressOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }
 
 /** What the first bytes say; null: they are no header. */

@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateListenerCertificate } from '../../../cp/pki/certificate.ts';
 import { startNodeHost } from '../../../edge-dp/hosts/node/host.ts';
+import { expectProxyHeaders } from '../../../edge-dp/hosts/node/proxy-protocol.ts';
 import { relay } from '../../../edge-dp/hosts/node/stream/relay.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { authority } from '../../cp/pki/authority.ts';
@@ -304,6 +305,8 @@ describe('streams on the native host', () => {
       proxyListen: [
         { host: '127.0.0.1', port: 0, proxyProtocol: true },
         { host: '127.0.0.1', port: 0, proxyProtocol: true, tls },
+        { host: '0.0.0.0', port: 0, proxyProtocol: true },
+        { host: '0.0.0.0', port: 0, proxyProtocol: true, tls },
       ],
       proxy: { trustedIps: ['127.0.0.0/8'], realIpHeader: 'proxy_protocol' },
     });
@@ -689,6 +692,31 @@ describe('streams on the native host', () => {
       expect(text).toContain(ip);
       expect(text).not.toContain('203.0.113.9');
     });
+
+    it.each([
+      ['in clear', 2],
+      ['over TLS', 3],
+    ])(
+      'is believed of its own connection alone, where a proxy uses one port to two addresses, %s',
+      async (_how, listener) => {
+        const port = node.dataPlane.proxyAddresses[listener]?.port ?? 0;
+        const [localPort] = await freePorts(1);
+        const by = async (host: string, ip: string): Promise<Socket> => {
+          const socket = connect({ port, host, localAddress: '127.0.0.1', localPort, noDelay: true });
+          await write(socket, Buffer.from(`PROXY TCP4 ${ip} 198.51.100.1 4001 443\r\n`));
+          return listener === 2 ? socket : secured(socket);
+        };
+        const first = await by('127.0.0.1', '192.0.2.11');
+        const second = await by('127.0.0.2', '192.0.2.12');
+        for (const [socket, ip] of [
+          [second, '192.0.2.12'],
+          [first, '192.0.2.11'],
+        ] as const) {
+          socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+          expect((await rest(socket)).text).toContain(ip);
+        }
+      },
+    );
   });
 
   it('ends and logs, when it stops, the sessions that do not end by themselves', async () => {
@@ -700,6 +728,46 @@ describe('streams on the native host', () => {
     await ended;
     expect(await entryOf('r4')).toMatchObject({ session: { sent: 2, status: 200 } });
   });
+});
+
+it('a connection is for nobody whom an earlier one was for that had the same ends and was reset', async () => {
+  const [localPort] = await freePorts(1);
+  const server = createServer();
+  const came: Socket[] = [];
+  // One that is full, as where the upstream takes nothing for now, does not find out that it was reset.
+  server.on('connection', (socket) => came.push(socket.pause()));
+  const clientOf = expectProxyHeaders(server, LIMIT);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const told: (string | null)[] = [];
+  const clients: Socket[] = [];
+  try {
+    for (const header of ['TCP4 192.0.2.1 198.51.100.1 4001 443', 'UNKNOWN', 'TCP4 192.0.2.2 198.51.100.1 4002 443']) {
+      const client = connect({ port, host: '127.0.0.1', localPort });
+      client.on('error', () => undefined).write(`PROXY ${header}\r\n${'a'.repeat(1 << 20)}`);
+      const before = came.length;
+      const full = ({ readableLength, readableHighWaterMark }: Socket) => readableLength >= readableHighWaterMark;
+      await until(() => came.slice(before).some(full), 'the connection, and what it holds', LIMIT);
+      const socket = came.at(-1) ?? client;
+      told.push(clientOf(socket)?.ip ?? null);
+      clients.push(client);
+      if (clients.length === 3) break;
+      client.resetAndDestroy();
+      await once(client, 'close');
+    }
+    // The ends of earlier ones, whenever they are noticed, are not its own.
+    const [one, two, three] = came;
+    for (const earlier of [one, two]) {
+      earlier?.destroy();
+      if (earlier?.closed === false) await once(earlier, 'close');
+    }
+    told.push(three === undefined ? null : (clientOf(three)?.ip ?? null));
+    expect(told).toEqual(['192.0.2.1', null, '192.0.2.2', '192.0.2.2']);
+  } finally {
+    for (const socket of [...came, ...clients]) socket.destroy();
+    server.close();
+  }
 });
 
 it('a side that takes nothing of the end of a session is let go of after a while', async () => {

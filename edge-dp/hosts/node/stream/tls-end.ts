@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ClientTls } from '../../../proxy/request-path.ts';
+import { endsOf } from '../known-peer.ts';
 import type { ClientHello } from '../tls/client-hello.ts';
 import { SocketTls } from '../tls/client-tls.ts';
 import { Handshakes, type ListenerTlsOptions, type TlsPeer } from '../tls/handshakes.ts';
@@ -17,7 +18,7 @@ export interface Secured {
 /** Ends TLS on connections that others have accepted, and looked into. */
 export class TlsEnd {
   readonly #handshakes: Handshakes;
-  /** By both ends: a client may use one port of its own to several addresses that the listener is reached at. */
+  /** By both ends. */
   readonly #waiting = new Map<string, (secured: TLSSocket) => void>();
 
   constructor(options: ListenerTlsOptions) {
@@ -56,8 +57,4 @@ export class TlsEnd {
     const { version, cipher, clientVerify, refusal, clientCertificate } = tls;
     return { version, cipher, clientVerify, refusal, clientCertificate };
   }
-}
-
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
