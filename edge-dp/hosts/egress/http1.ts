@@ -116,12 +116,23 @@ export function joinSockets(client: Duplex, upstream: Duplex, head: Buffer): voi
   if (head.byteLength > 0) upstream.write(head);
   upstream.pipe(client);
   client.pipe(upstream);
-  // A half that breaks takes the other with it, so that each side sees how the other ended.
+  // A half that breaks takes the other with it, so that each side sees how the other ended; but what it said before its end is still passed on.
   for (const [one, other] of [
     [client, upstream],
     [upstream, client],
   ] as const) {
     one.on('error', () => other.destroy());
-    one.on('close', () => other.destroy());
+    one.on('close', () => {
+      if (!one.readableEnded || other.writableFinished || other.destroyed) {
+        other.destroy();
+        return;
+      }
+      const late = setTimeout(() => other.destroy(), LAST_WORDS);
+      other.once('close', () => clearTimeout(late));
+      other.once('finish', () => other.destroy());
+    });
   }
 }
+
+/** Milliseconds for what one side of a tunnel said before its end: nginx's `send_timeout`. */
+const LAST_WORDS = 60_000;

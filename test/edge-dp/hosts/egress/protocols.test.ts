@@ -8,8 +8,10 @@ import {
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { joinSockets } from '../../../../edge-dp/hosts/egress/http1.ts';
 import { Http2 } from '../../../../edge-dp/hosts/egress/http2.ts';
 import {
   decodeFailure,
@@ -246,4 +248,46 @@ describe('WebSockets', () => {
     const refused = await open(target(gone));
     expect(decodeFailure(String(refused.headers[EGRESS_ERROR])).code).toBe('connection_refused');
   });
+});
+
+test('what one side of a tunnel said before its end reaches the other, however late it takes that', async () => {
+  const words = ['first', ' and', ' last'];
+  const server = createTcpServer((socket) => {
+    // Each on its own: one is written to the other side, the others wait behind it.
+    const say = (at: number): void => {
+      const word = words[at];
+      if (word === undefined) socket.end();
+      else socket.write(word, () => setImmediate(say, at + 1));
+    };
+    socket.on('error', () => undefined).resume();
+    say(0);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  const upstream = connectTcp(typeof address === 'object' ? (address?.port ?? 0) : 0, '127.0.0.1');
+  let taken = '';
+  let take = (): void => undefined;
+  let slow = true;
+  const client = new Duplex({
+    read: () => undefined,
+    write(part: Buffer, _encoding, done) {
+      taken += part.toString();
+      if (slow) take = done;
+      else done();
+    },
+  });
+  try {
+    joinSockets(client, upstream, Buffer.alloc(0));
+    await until(() => upstream.closed, 'the end of the upstream', 60_000);
+    expect(client.destroyed).toBe(false);
+    slow = false;
+    take();
+    await until(() => client.closed, 'the end of the client', 60_000);
+    expect(taken).toBe(words.join(''));
+    expect(client.writableFinished).toBe(true);
+  } finally {
+    client.destroy();
+    upstream.destroy();
+    server.close();
+  }
 });
