@@ -115,7 +115,10 @@ export class Http2Sessions {
     for (;;) {
       const free = this.#open.find((upstream) => upstream.hasRoom);
       if (free !== undefined) return free.begin();
+      const useless = this.#open.filter((upstream) => !upstream.usable);
       this.#open = this.#open.filter((upstream) => upstream.usable);
+      // One that takes no streams would be open for as long as its other side likes.
+      for (const upstream of useless) upstream.close();
       this.#coming ??= this.#connect();
       const made = await this.#coming;
       if (made.hasRoom) return made.begin();

@@ -291,3 +291,39 @@ test('what one side of a tunnel said before its end reaches the other, however l
     server.close();
   }
 });
+
+test('a connection in HTTP/2 whose other side takes no streams is not left open behind the next one', async () => {
+  const open = new Set<Socket>();
+  const server = createHttp2Server({ settings: { maxConcurrentStreams: 0 } });
+  server.on('connection', (socket: Socket) => {
+    open.add(socket.once('close', () => open.delete(socket)));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const http2 = new Http2();
+  const endpoint = { host: '127.0.0.1', port, tls: null, protocol: 'h2', connectTimeout: 5_000 } as const;
+  const timeouts = { connect: 5_000, read: 60_000, write: 60_000 };
+  const asked = {
+    scheme: 'http',
+    method: 'GET',
+    authority: 'one',
+    path: '/',
+    headers: [],
+    body: null,
+    trailers: null,
+  } as const;
+  const send = (): Promise<unknown> =>
+    new Promise((resolve) => {
+      const sink = { begin: resolve, data: () => true, onDrain: () => undefined, end: () => undefined, fail: resolve };
+      http2.send({ ...asked, timeouts }, endpoint, { ...sink, onAbandoned: () => undefined }).catch(resolve);
+    });
+  try {
+    for (let sent = 0; sent < 4; sent += 1) await within(send(), 'a failure', 60_000);
+    await until(() => open.size <= 1, 'the end of the connections before', 60_000);
+  } finally {
+    http2.close();
+    for (const socket of open) socket.destroy();
+    server.close();
+  }
+});
