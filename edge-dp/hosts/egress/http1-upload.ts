@@ -23,6 +23,7 @@ export class Http1Upload {
   #sent = 0;
   #stalled = false;
   #over = false;
+  #held = false;
 
   /** `framing`: bytes; or, for a body in chunks, the lines of its trailers, which are asked for at its end. */
   constructor(body: Readable, framing: number | (() => string), socket: Socket, events: UploadEvents) {
@@ -55,10 +56,25 @@ export class Http1Upload {
     if (!this.#body.destroyed) this.#body.destroy();
   }
 
+  /**
+   * What is to be sent goes out when all that has come was read: an upstream that has answered, and closed the connection without reading
+   * on, has it reset, and a write that meets this takes the answer with it.
+   */
+  #afterReads(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.#socket.cork();
+    setImmediate(() => {
+      this.#held = false;
+      this.#socket.uncork();
+    });
+  }
+
   #send(part: Buffer): void {
     if (this.#over || part.byteLength === 0) return;
     this.#sent += part.byteLength;
     const socket = this.#socket;
+    this.#afterReads();
     let room: boolean;
     if (this.#length === null) {
       socket.cork();

@@ -8,10 +8,10 @@ import {
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net';
-import { Duplex } from 'node:stream';
+import { Duplex, PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { joinSockets } from '../../../../edge-dp/hosts/egress/http1.ts';
+import { Http1, joinSockets } from '../../../../edge-dp/hosts/egress/http1.ts';
 import { Http2 } from '../../../../edge-dp/hosts/egress/http2.ts';
 import {
   decodeFailure,
@@ -324,6 +324,53 @@ test('a connection in HTTP/2 whose other side takes no streams is not left open 
   } finally {
     http2.close();
     for (const socket of open) socket.destroy();
+    server.close();
+  }
+});
+
+test('an answer before the end of the body is not lost with the connection that its upstream reset', async () => {
+  const { promise: asked, resolve: came } = Promise.withResolvers<Socket>();
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined).once('data', () => came(socket));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const http1 = new Http1();
+  const body = new PassThrough();
+  const { promise: answer, resolve } = Promise.withResolvers<number | string>();
+  try {
+    http1.send(
+      {
+        scheme: 'http',
+        method: 'POST',
+        authority: 'one',
+        path: '/',
+        headers: [],
+        body,
+        trailers: null,
+        timeouts: { connect: 5_000, read: 60_000, write: 60_000 },
+      },
+      { host: '127.0.0.1', port, tls: null, protocol: 'http/1.1', connectTimeout: 5_000 },
+      {
+        begin: resolve,
+        data: () => true,
+        onDrain: () => undefined,
+        end: () => undefined,
+        fail: ({ message }) => resolve(message),
+        onAbandoned: () => undefined,
+      },
+    );
+    body.write('some of it');
+    const upstream = await within(asked, 'the request', 60_000);
+    // From here to the next look at what has come, so that more of the body, and the answer, come together.
+    await new Promise(setImmediate);
+    upstream.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+    upstream.resetAndDestroy();
+    body.write('more of it');
+    expect(await within(answer, 'the answer', 60_000)).toBe(413);
+  } finally {
+    http1.close();
     server.close();
   }
 });
