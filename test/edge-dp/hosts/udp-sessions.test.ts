@@ -1,5 +1,5 @@
-import { createSocket, type Socket } from 'node:dgram';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createSocket, Socket } from 'node:dgram';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { listenForUdp } from '../../../edge-dp/hosts/node/stream/udp-listener.ts';
 import { bytesKept, UdpSession } from '../../../edge-dp/hosts/node/stream/udp-session.ts';
 import { stopReceiving, udpHandle } from '../../../edge-dp/hosts/udp-handle.ts';
@@ -186,4 +186,51 @@ it('takes an upstream that the system knows no way to for one that failed, and k
   expect(failures).toEqual(['unreachable']);
   session.end();
   await until(() => open() === before, 'the end of both sockets', LIMIT);
+});
+
+it('answers nobody who sends from port 0, which needs a socket of another kind', async () => {
+  const echo = await bound();
+  echo.on('message', (datagram, from) => echo.send(datagram, from.port, from.address));
+  const held = await bound();
+  stopReceiving(held);
+  const on = vi.spyOn(Socket.prototype, 'on');
+  let answered = 0;
+  const options = { descriptor: Number(Object(udpHandle(held)).fd), port: held.address().port, address: '127.0.0.1' };
+  const listener = await listenForUdp(options, async () => ({
+    passthrough: false,
+    farewell: null,
+    client: { ip: '127.0.0.1', port: 0 },
+    timeouts: { read: LIMIT, write: LIMIT },
+    secured: () => undefined,
+    async open(dial) {
+      const place = { host: '127.0.0.1', port: echo.address().port, tls: null, connectTimeout: LIMIT };
+      const result = await dial(place);
+      return result.kind === 'connected' ? result.connection : null;
+    },
+    connected() {
+      answered += 1;
+    },
+    reopen: async () => null,
+    ended: () => undefined,
+  }));
+  const listening = on.mock.contexts.find((_, at) => on.mock.calls[at]?.[0] === 'message');
+  on.mockRestore();
+  const thrown: unknown[] = [];
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => thrown.push(error));
+  try {
+    Object(listening).emit('message', Buffer.from('from nobody'), {
+      address: '127.0.0.1',
+      port: 0,
+      family: 'IPv4',
+      size: 11,
+    });
+    await until(() => answered === 1, 'the answer', LIMIT);
+    await new Promise(setImmediate);
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const other of others) process.on('uncaughtException', other);
+    listener.cut();
+  }
+  expect(thrown).toEqual([]);
 });

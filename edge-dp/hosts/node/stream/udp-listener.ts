@@ -92,7 +92,10 @@ class UdpListener implements StreamListener {
     } as const;
     const session = new UdpSession(
       () => this.#open(arrival),
-      (datagram) => this.#socket.send(datagram, from.port, from.address, () => {}),
+      (datagram) => {
+        // Who sends from port 0 wants no answer (RFC 768), and Node throws for one.
+        if (from.port !== 0) this.#socket.send(datagram, from.port, from.address, () => {});
+      },
       () => {
         if (this.#sessions.get(client) === session) this.#sessions.delete(client);
         this.#leaveEmpty();
