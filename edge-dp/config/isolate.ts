@@ -22,6 +22,10 @@ const START_PATIENCE = 5_000;
 /** Milliseconds the first request after a quiet time waits for news at most: of an owner on the same box, or a long way off. */
 const NEWS_PATIENCE = 500;
 const NEWS_PATIENCE_CLOUDFLARE = 50;
+/** Milliseconds requests that wait for news wait for it to be in use, on a box, once it has come: as long as the owner counts on it. */
+const TAKING_PATIENCE = 5_000;
+/** Milliseconds for which nothing else is asked on a box while news is put to use, should the work be lost. */
+const TAKING = 30_000;
 /** Milliseconds the first request after a quiet time waits for secrets at most. */
 const SECRETS_WAIT = 50;
 /** Milliseconds that secrets may be older than their time without a request waiting for new ones. */
@@ -50,6 +54,8 @@ export class Isolate {
   #sharing: SharedNews | null = null;
   /** A question whose answer requests wait for. */
   #catchingUp: Promise<boolean> | null = null;
+  /** Until when requests wait for news that has come to be in use; milliseconds since the epoch. */
+  #takingUntil = 0;
   #ownsLink = false;
 
   /** `edgeCache`: where isolates on Cloudflare share what they are told; absent: each asks for itself. */
@@ -61,7 +67,12 @@ export class Isolate {
   /** The config for one request: at once when there is one, unless this isolate has been asleep. */
   config(env: Env, waitUntil: WaitUntil): LiveConfig | Promise<LiveConfig> {
     const held = this.current.held;
-    if (held === null) return this.started(env, waitUntil).then(({ live }) => live);
+    if (held === null) {
+      return this.started(env, waitUntil).then((started) =>
+        // A start takes its time, in which what it was told at the beginning may have become old.
+        env.SETTINGS.node.host === 'cloudflare' ? started.live : this.#newest(env, waitUntil, started),
+      );
+    }
     const now = Date.now();
     const { secretsDue } = this.current;
     if (now >= secretsDue) {
@@ -71,8 +82,15 @@ export class Isolate {
       waitUntil(refreshing);
       // No request came when they were due: they may be much older than their time.
       if (now - secretsDue > SECRETS_PATIENCE)
-        return Promise.race([refreshing, after(SECRETS_WAIT)]).then(() => (this.current.held ?? held).live);
+        return Promise.race([refreshing, after(SECRETS_WAIT)]).then(() => this.#newest(env, waitUntil, held));
     }
+    return this.#newest(env, waitUntil, held);
+  }
+
+  /** Asks for news where it is time to. `before`: what there was when the request came. */
+  #newest(env: Env, waitUntil: WaitUntil, before: Held): LiveConfig | Promise<LiveConfig> {
+    const now = Date.now();
+    const held = this.current.held ?? before;
     if (this.#times.isResting(now))
       return this.#catchingUp === null ? held.live : this.#caughtUp(env, this.#catchingUp, held);
     const { newsInterval, node } = env.SETTINGS;
@@ -91,6 +109,7 @@ export class Isolate {
       // An owner that fails, or has what cannot be loaded, is not asked with every request.
       this.#times.answered(current && waits ? 0 : holds === null ? now + newsInterval : answered + holds);
       this.#catchingUp = null;
+      this.#takingUntil = 0;
       return current;
     });
     waitUntil(asking);
@@ -102,6 +121,8 @@ export class Isolate {
   async #caughtUp(env: Env, asking: Promise<boolean>, held: Held): Promise<LiveConfig> {
     const patience = env.SETTINGS.node.host === 'cloudflare' ? NEWS_PATIENCE_CLOUDFLARE : NEWS_PATIENCE;
     await atMost(patience, asking);
+    const left = Math.min(this.#takingUntil - Date.now(), TAKING_PATIENCE);
+    if (left > 0) await atMost(left, asking);
     return (this.current.held ?? held).live;
   }
 
@@ -170,6 +191,12 @@ export class Isolate {
 
   /** Verifies and applies it. Resolves with its version; null: it is not to be used, which the owner was told. */
   async #take(env: Env, news: News, newest: CachedManifest): Promise<string | null> {
+    if (env.SETTINGS.node.host !== 'cloudflare') {
+      const now = Date.now();
+      // What takes longer than the time between two questions would be begun again and again.
+      this.#times.asks(now, now + TAKING);
+      this.#takingUntil = now + TAKING_PATIENCE;
+    }
     try {
       const verified = await verifyResting(env.SETTINGS, news, newest, newest);
       const mismatch = pluginMismatch(this.current.gateway.plugins, verified.content.plugins);

@@ -42,3 +42,24 @@ test('a change that a node says it has applied is served by all of its processes
   }
   expect(stale).toEqual([]);
 });
+
+test('a change that takes long to load is served by all processes once it is applied, also by one idle till then, or just started', async () => {
+  await fixture.start({ processes: 3 });
+  const stale: string[] = [];
+  for (let serial = 1; serial <= 8; serial++) {
+    const from = fixture.controlPlane.messages.length;
+    if (serial > 4) {
+      process.kill(fixture.node.pids()[2] ?? 0, 'SIGKILL');
+      // Processes on their way up, or there just now.
+      await pause([50, 150, 250, 350][serial % 4]);
+    }
+    const services = Array.from({ length: 30_000 }, (_, i) => ({ id: `s${i}`, name: `service ${i} ${serial}` }));
+    const routes = [{ id: 'r1', name: `change ${serial}` }];
+    await fixture.controlPlane.publish({ services: { rows: services }, routes: { rows: routes } }, { serial });
+    await fixture.controlPlane.heard('applied', (message) => message.serial === serial, from);
+    stale.push(...(await seen()).filter((answer) => !answer.includes(`change ${serial}"`)));
+    // Idle, as nothing is asked of them.
+    await pause(500);
+  }
+  expect(stale).toEqual([]);
+});

@@ -1,11 +1,15 @@
 import { decodeProtectedHeader } from 'jose';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Balancers } from '../../../../edge-dp/balancer/balancers.ts';
+import type { CachedManifest } from '../../../../edge-dp/config/cache.ts';
 import { Isolate } from '../../../../edge-dp/config/isolate.ts';
-import type { NodeOwner } from '../../../../edge-dp/config/node.ts';
+import type { NodeOwner, Report } from '../../../../edge-dp/config/node.ts';
 import { clusterLink } from '../../../../edge-dp/durable/cluster-link.ts';
 import type { LinkOwner } from '../../../../edge-dp/durable/link.ts';
+import type { Env } from '../../../../edge-dp/env.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
+import type { ObjectName } from '../../../../shared/bundle/format.ts';
+import type { ManifestMessage } from '../../../../shared/cluster/messages.ts';
 import { PROXY_SETTINGS } from '../../proxy-settings.ts';
 import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
 
@@ -71,6 +75,28 @@ type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
     heartbeat(): { readonly serial: number | null };
   };
 
+const envOfNode = () => ({
+  SETTINGS: {
+    node: {
+      id: '00000000-0000-4000-8000-000000000000',
+      hostname: 'node.test',
+      version: '0.1.0',
+      host: 'workerd',
+      group: 'default',
+      labels: {},
+      capabilities: [],
+    },
+    trustedKeys: TRUSTED_KEYS,
+    controlPlanes: 0,
+    cacheMode: 'off',
+    newsInterval: 100,
+    proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
+    status: { allowedHosts: [], loopback: true },
+  },
+  KV: memoryKv(),
+  NODE: { fetch: async () => new Response(null, { status: 503 }) },
+});
+
 function ownerOf(isolate: Isolate, stored = new Map<string, unknown>()): Owner {
   const storage = {
     get: async (key: string) => stored.get(key),
@@ -79,29 +105,8 @@ function ownerOf(isolate: Isolate, stored = new Map<string, unknown>()): Owner {
     setAlarm: async () => undefined,
   };
   const state = { storage, waitUntil: () => undefined, blockConcurrencyWhile: (work: () => unknown) => work() };
-  const env = {
-    SETTINGS: {
-      node: {
-        id: '00000000-0000-4000-8000-000000000000',
-        hostname: 'node.test',
-        version: '0.1.0',
-        host: 'workerd',
-        group: 'default',
-        labels: {},
-        capabilities: [],
-      },
-      trustedKeys: TRUSTED_KEYS,
-      controlPlanes: 0,
-      cacheMode: 'off',
-      newsInterval: 100,
-      proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
-      status: { allowedHosts: [], loopback: true },
-    },
-    KV: memoryKv(),
-    NODE: { fetch: async () => new Response(null, { status: 503 }) },
-  };
   // Only what the link uses of a Durable Object's state and bindings is there.
-  return Reflect.construct(clusterLink(isolate), [state, env]);
+  return Reflect.construct(clusterLink(isolate), [state, envOfNode()]);
 }
 
 /** Lets promises go on until something is so. */
@@ -181,4 +186,96 @@ test('a node that is asked twice at once for its first proof has one key, the on
   if (hello?.type !== 'hello') expect.fail('no hello');
   const later = await ownerOf(isolate, stored).proof('nonce', 'after a restart');
   expect([keyOf(hello.proof ?? ''), keyOf(proof)]).toEqual([keyOf(later), keyOf(later)]);
+});
+
+/** An isolate of a box whose owner lives elsewhere, at a time that stands still. */
+function followingIsolate() {
+  const owner = {
+    newest: null as CachedManifest | null,
+    objects: new Map<string, string>(),
+    questions: 0,
+    /** Before it gives an object. */
+    loading: Promise.resolve(),
+    offer({ manifest, objects }: ManifestMessage) {
+      owner.newest = { manifest, introductions: [] };
+      for (const [name, base64] of Object.entries(objects)) owner.objects.set(name, base64);
+    },
+    heard: () => undefined,
+    has: () => void owner.questions++,
+    answered: () => undefined,
+    nextNews: async () => undefined,
+    news: async () => ({
+      cluster: null,
+      highestSerial: null,
+      statements: [],
+      newest: owner.newest,
+      version: null,
+    }),
+    async object(name: ObjectName) {
+      await owner.loading;
+      return Uint8Array.from(atob(owner.objects.get(name) ?? ''), (character) => character.charCodeAt(0));
+    },
+    report: async (report: Report) => expect.fail(JSON.stringify(report)),
+  };
+  // Only what an isolate uses of its bindings is there.
+  const env: Env = Object.assign(Object.create(null), envOfNode(), { OWNER: async () => owner });
+  const isolate = new Isolate({ createRequestPath: anyPath, plugins: {} });
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(1_000_000);
+  onTestFinished(() => clock.mockRestore());
+  return {
+    owner,
+    isolate,
+    clock,
+    serves: async () => (await isolate.config(env, () => undefined)).serial,
+  };
+}
+
+async function turns(count: number): Promise<void> {
+  for (let made = 0; made < count; made++) await turn();
+}
+
+test('an isolate loads a change once, however long that takes, and requests that found it asleep wait for it', async () => {
+  const { owner, clock, serves } = followingIsolate();
+  await serves();
+  await turns(20);
+  const loading = Promise.withResolvers<void>();
+  owner.loading = loading.promise;
+  owner.offer(await signedConfig(1, 'loaded once'));
+  owner.questions = 0;
+  const served: (number | null)[] = [];
+  for (let request = 1; request <= 20; request++) {
+    clock.mockReturnValue(1_000_000 + request * 200);
+    void serves().then((serial) => served.push(serial));
+    await turns(20);
+  }
+  expect(owner.questions).toBe(1);
+  // More than an owner gets that does not answer.
+  await vi.advanceTimersByTimeAsync(600);
+  expect(served).toEqual([]);
+  loading.resolve();
+  await settled('all are served', () => served.length === 20);
+  expect(new Set(served)).toEqual(new Set([1]));
+});
+
+test('an isolate whose start took its time asks whether what it has is the newest before it serves', async () => {
+  const { owner, clock, serves } = followingIsolate();
+  const loading = Promise.withResolvers<void>();
+  owner.loading = loading.promise;
+  owner.offer(await signedConfig(1, 'at the start'));
+  const served = serves();
+  await turns(20);
+  owner.offer(await signedConfig(2, 'after the start'));
+  clock.mockReturnValue(1_000_200);
+  loading.resolve();
+  expect(await served).toBe(2);
+});
+
+test('a request that waits for secrets to be read again is not served by old config', async () => {
+  const { owner, isolate, clock, serves } = followingIsolate();
+  await serves();
+  await turns(20);
+  vi.spyOn(isolate.current, 'secretsDue', 'get').mockReturnValue(1_000_000);
+  owner.offer(await signedConfig(1, 'while secrets are read'));
+  clock.mockReturnValue(1_010_000);
+  expect(await serves()).toBe(1);
 });
