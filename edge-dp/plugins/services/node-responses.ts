@@ -115,6 +115,11 @@ export class NodeResponses implements Responses {
     if (news === null) return;
     const { epoch, version, purges } = news;
     for (const purge of purges) this.#purges.add(purge);
+    if (this.#options.near && this.#epoch !== null && this.#epoch !== epoch) {
+      // The keeper was started anew: what was written to or purged since it was asked last, or while it was away, nobody knows.
+      this.#purges.add({ of: 'all', name: '', at: askedAt });
+      this.#own.clear();
+    }
     this.#epoch = epoch;
     this.#version = version;
   }

@@ -402,6 +402,37 @@ describe('proxy-cache on a node of three processes', () => {
     await gone(second);
   });
 
+  it('serves no copies that were written to, or purged, when the first process ended and what it knew is lost', async () => {
+    handlers.set('written', (_, response) => {
+      response.writeHead(200, { ...PLAIN, 'cache-control': 'max-age=600' }).end(String(asked));
+    });
+    const first = async () => {
+      const [pid] = node.dataPlane.pids();
+      process.kill(pid ?? 0, 'SIGKILL');
+      const again = () => node.dataPlane.pids().length === 3 && node.dataPlane.pids()[0] !== pid;
+      await expect.poll(again, { message: 'the first process to run again' }).toBe(true);
+    };
+    const everywhere = async () => {
+      await expect.poll(() => outcomes('/rules/written')).toEqual(new Set(['Hit']));
+      return new Set([...(await texts('/rules/written')), ...(await texts('/rules/written'))]);
+    };
+    /** What of it is served still, by any process. */
+    const left = async (copies: ReadonlySet<string>) => {
+      const found: string[] = [];
+      for (let round = 0; round < 40; round++) found.push(...(await texts('/rules/written')));
+      return found.filter((text) => copies.has(text));
+    };
+    const gone = (copies: ReadonlySet<string>) => expect.poll(() => left(copies), { timeout: 20_000 }).toEqual([]);
+    const written = await everywhere();
+    expect(await outcome('/rules/written', { method: 'POST' })).toBe('Bypass');
+    await first();
+    await gone(written);
+    // A control plane's order finds nobody meanwhile.
+    const purged = await everywhere();
+    await first();
+    await gone(purged);
+  });
+
   it('with cache_control answers 504 to who wants a copy alone, in the form of the gateway’s own errors', async () => {
     const headers = { 'cache-control': 'only-if-cached' };
     const {
