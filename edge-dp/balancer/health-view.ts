@@ -36,17 +36,20 @@ export class HealthView {
 
   constructor(epoch: string, verdicts: readonly AddressVerdict[]) {
     this.epoch = epoch;
-    for (const verdict of verdicts) this.set(verdict);
+    // Of those that are healthy, too: who was told otherwise before, and has not asked since, must hear it.
+    for (const verdict of verdicts) this.#put(verdict);
   }
 
   /** True when the verdict is another than before. An address nobody has judged is healthy. */
   set({ upstream, address, healthy }: AddressVerdict): boolean {
-    const key = `${upstream}|${address}`;
-    const before = this.#verdicts.get(key);
-    if ((before?.healthy ?? true) === healthy) return false;
-    this.#version += 1;
-    this.#verdicts.set(key, { upstream, address, healthy, version: this.#version });
+    if (this.isHealthy(upstream, address) === healthy) return false;
+    this.#put({ upstream, address, healthy });
     return true;
+  }
+
+  #put({ upstream, address, healthy }: AddressVerdict): void {
+    this.#version += 1;
+    this.#verdicts.set(`${upstream}|${address}`, { upstream, address, healthy, version: this.#version });
   }
 
   isHealthy(upstream: string, address: string): boolean {

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { get } from 'node:http';
+import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -148,6 +148,39 @@ describe('target health across a node', () => {
     await expect.poll(() => answering('/passive'), within).toBe('0');
     await controlPlane.tell({ ...order, healthy: true });
     await expect.poll(() => answering('/passive'), within).toBe('0,1');
+  });
+
+  it('has every process hear that a target is well, also when the first process ended before they asked', async () => {
+    /** What a process answers, for each of many connections. */
+    const byConnection = async () => {
+      const agents = Array.from({ length: 40 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+      const ask = (agent: Agent) =>
+        new Promise<string>((resolve, reject) => {
+          get(proxyUrl(node, '/passive'), { agent }, (response) =>
+            response.resume().on('end', () => resolve(String(response.headers['x-target']))),
+          ).on('error', reject);
+        });
+      // All at once, so that every process has some; then one after the other, since each process takes its targets in turn.
+      await Promise.all(agents.map(ask));
+      const all: string[] = [];
+      for (const agent of agents) {
+        const seen = new Set([await ask(agent), await ask(agent), await ask(agent)]);
+        all.push([...seen].toSorted().join());
+        agent.destroy();
+      }
+      return [...new Set(all)].toSorted();
+    };
+    const order = { type: 'target_health', upstream: PASSIVE, target: id(13), address: null } as const;
+    await controlPlane.tell({ ...order, healthy: false });
+    await expect.poll(byConnection, within).toEqual(['0']);
+    // Nobody has a request meanwhile, and nobody asks how the target is.
+    const from = controlPlane.messages.length;
+    await controlPlane.tell({ ...order, healthy: true });
+    await controlPlane.heard('heartbeat', ({ health }) => health?.[PASSIVE] !== undefined, from);
+    const [first] = node.pids();
+    process.kill(first ?? 0, 'SIGKILL');
+    await expect.poll(() => node.pids().length === 2 && node.pids()[0] !== first, within).toBe(true);
+    await expect.poll(() => byConnection().catch(String), { ...within, timeout: 10_000 }).toEqual(['0,1']);
   });
 
   it('marks a target that comes only after the order, as one that was just made does', async () => {
