@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { HealthView } from '../../../edge-dp/balancer/health-view.ts';
 import type { DataPlane } from '../../../edge-dp/hosts/options.ts';
 import type { BundleRow } from '../../../shared/bundle/format.ts';
 import { type Row, recordOrEmpty } from '../../../shared/record.ts';
@@ -299,4 +300,11 @@ describe('target health across a node', () => {
     ]);
     expect(await explain({ path: 1 })).toEqual([400, { message: 'path: expected a string' }]);
   });
+});
+
+test('who was told by an earlier life of the node is told of targets that are well again, too', () => {
+  const verdict = { upstream: PASSIVE, address: 'one', healthy: true };
+  const view = new HealthView('second life', [verdict]);
+  expect(view.news({ epoch: 'first life', since: 7 }).verdicts).toEqual([verdict]);
+  expect(view.set(verdict)).toBe(false);
 });
