@@ -59,6 +59,8 @@ export class Followers {
     this.#allThere = allThere;
     this.#look();
     await atMost(this.#lease, allThere.promise);
+    // What came while this isolate was busy is heard of before anybody is taken for one that asks.
+    if (this.#behind.size > 0) await new Promise((heard) => setTimeout(heard, 0));
     if (allThere === this.#allThere) {
       for (const isolate of this.#leased) this.#behind.delete(isolate);
       this.#look();
