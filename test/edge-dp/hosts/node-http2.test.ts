@@ -443,7 +443,7 @@ describe('bounds of HTTP/2', () => {
       'settings',
       'SETTINGS frames',
       (raw) => {
-        for (let n = 0; n < 200; n++) raw.send(frame(FRAMES.SETTINGS, 0, 0));
+        raw.send(...Array.from({ length: 200 }, () => frame(FRAMES.SETTINGS, 0, 0)));
       },
     ],
     [
@@ -466,8 +466,8 @@ describe('bounds of HTTP/2', () => {
       'protocol',
       'header blocks in endless pieces',
       (raw) => {
-        raw.send(frame(FRAMES.HEADERS, 0, 1, block(...GET)));
-        for (let n = 0; n < 50; n++) raw.send(frame(FRAMES.CONTINUATION, 0, 1, block([`x-${n}`, 'a'])));
+        const pieces = Array.from({ length: 50 }, (_, n) => frame(FRAMES.CONTINUATION, 0, 1, block([`x-${n}`, 'a'])));
+        raw.send(frame(FRAMES.HEADERS, 0, 1, block(...GET)), ...pieces);
       },
     ],
   ])('end a connection for %s: %s', async (reason, _, attack) => {
