@@ -7,7 +7,8 @@
  * of a scenario's name, or a group: traffic, plugins, limits, logs, changes, nodes, sustained, memory, propagation, admin. Without it all of
  * them run, but for the last, which no host has a part in, on workerd alone. Only by name: `--only chaos` measures nothing: for ten minutes
  * (`--chaos-seconds N`) it kills everything at random, and tells what it cost; `--only fleet` measures a control plane with the links of
- * many data planes (`--links N,N`), `--only consumers` all hosts with many consumers (`--consumers N,N`).
+ * many data planes (`--links N,N`), `--only consumers` all hosts with many consumers (`--consumers N,N`), `--only start` starts of a data plane on Node from its cache of
+ * 10,000 routes (`--rounds N`).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,6 +19,7 @@ import { freePorts } from '../free-port.ts';
 import { ADMIN_SCENARIOS, measureAdmin } from './admin.ts';
 import { startBaseline, startNodeBaseline } from './baseline.ts';
 import { CHANGE_SCENARIOS, measureChanges } from './changes.ts';
+import { measureColdStart } from './cold-start.ts';
 import { type Compared, compare, type Measured } from './compare.ts';
 import { type ConsumerFigures, measureConsumers } from './consumers.ts';
 import { machine, pin } from './cores.ts';
@@ -290,7 +292,7 @@ async function measureTraffic(): Promise<void> {
 }
 
 /** Run only when they are asked for. */
-const APART: readonly unknown[] = ['chaos', 'fleet', 'consumers'];
+const APART: readonly unknown[] = ['chaos', 'fleet', 'consumers', 'start'];
 const traffic = [...chosen].some((name) => !GROUPS.admin?.includes(name));
 if (values.only === 'chaos') {
   const outcome = await chaos(Number(values['chaos-seconds']), say);
@@ -308,6 +310,9 @@ if (values.only === 'chaos') {
   process.stdout.write(
     values.json ? `${JSON.stringify({ machine: machine(), consumers: figures })}\n` : consumersTable(figures),
   );
+} else if (values.only === 'start') {
+  const start = await measureColdStart(howLong.rounds, say);
+  process.stdout.write(`${JSON.stringify({ machine: machine(), start })}\n`);
 } else if (chosen.size === 0) say(`nothing is called ${values.only}`);
 if (traffic) await measureTraffic();
 const administration = (GROUPS.admin ?? []).some(wanted)
