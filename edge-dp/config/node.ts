@@ -143,11 +143,11 @@ export function versionOf(manifest: Manifest): string {
 /** What the owner of the link offers; `NodeService` puts it on the wire. */
 export interface NodeOwner {
   news(): Promise<News & { readonly version: string | null }>;
-  /** Resolves when there is news, or after `limit` ms. `isolate` is who waits. */
-  nextNews(limit: number, isolate: string | null): Promise<void>;
+  /** Resolves when the newest is another than `have`, or after `limit` ms. `isolate` is who waits. */
+  nextNews(limit: number, isolate: string | null, have: string | null): Promise<void>;
   /** An isolate says which version it has. */
   has(isolate: string, version: string | null): void;
-  /** An isolate is told what the newest is, and goes by that for a while. */
+  /** An isolate is about to be told what the newest is, and goes by that for a while. */
   answered(isolate: string): void;
   object(name: ObjectName): Promise<Bytes | null>;
   report(report: Report): Promise<void>;
@@ -175,10 +175,11 @@ async function newsFor(owner: NodeOwner, { have, wait, told }: NewsQuestion): Pr
   if (told !== undefined) {
     owner.heard(told);
     owner.has(told.isolate, have);
+    // Before it is: what changes in between would be neither waited for nor told.
+    owner.answered(told.isolate);
   }
-  if (wait > 0 && (await owner.news()).version === have) await owner.nextNews(wait, told?.isolate ?? null);
+  if (wait > 0) await owner.nextNews(wait, told?.isolate ?? null, have);
   const { version, ...news } = await owner.news();
-  if (told !== undefined) owner.answered(told.isolate);
   return version !== null && have === version ? null : news;
 }
 

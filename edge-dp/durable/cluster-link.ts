@@ -200,7 +200,8 @@ export function clusterLink(isolate: Isolate): new (state: DurableObjectState, e
       return { ...this.#standing.membership, statements: this.#keys.statements };
     }
 
-    async nextNews(limit: number, follower: string | null): Promise<void> {
+    async nextNews(limit: number, follower: string | null, have: string | null): Promise<void> {
+      if (this.#standing.version !== have) return;
       const news = atMost(limit, this.#change.promise);
       await (follower === null ? news : this.#followers.waits(follower, news));
     }

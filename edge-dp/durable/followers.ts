@@ -28,13 +28,15 @@ export class Followers {
     try {
       await news;
     } finally {
+      // It is told what there is now.
+      this.answered(isolate);
       const others = (this.#waiting.get(isolate) ?? 1) - 1;
       if (others === 0) this.#waiting.delete(isolate);
       else this.#waiting.set(isolate, others);
     }
   }
 
-  /** It is told what the newest is, and goes by that for a while. */
+  /** It is about to be told what the newest is, and goes by that for a while. */
   answered(isolate: string, now = performance.now()): void {
     this.#answered.delete(isolate);
     this.#answered.set(isolate, now);

@@ -124,7 +124,7 @@ test('a node says in its heartbeats that it has a change once every isolate that
   owner.receive(await signedConfig(1, 'one'));
   await settled('the first config is told', () => told() === 1);
 
-  const waiting = owner.nextNews(60_000, 'another');
+  const waiting = owner.nextNews(60_000, 'another', (await owner.news()).version);
   owner.receive(await signedConfig(2, 'two'));
   await settled('the owner has the second one', () => isolate.current.held?.live.serial === 2);
   await waiting;
@@ -156,6 +156,8 @@ test('a change does not count as applied while an isolate may go by what it was 
   owner.answered('another');
   await change(2);
   expect(told()).toBe(1);
+  // Who has what was before does not wait for what comes next.
+  await owner.nextNews(60_000, 'a third', 'the first');
   // It asks before it serves from now on.
   await vi.advanceTimersByTimeAsync(100);
   await settled('the second config is told', () => told() === 2);
