@@ -10,8 +10,8 @@ import type { Env } from '../../../../edge-dp/env.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
 import type { ObjectName } from '../../../../shared/bundle/format.ts';
 import type { ManifestMessage } from '../../../../shared/cluster/messages.ts';
-import { PROXY_SETTINGS } from '../../proxy-settings.ts';
-import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
+import { BOX_SETTINGS } from './box-settings.ts';
+import { signedConfig } from './signed-config.ts';
 
 vi.mock('cloudflare:workers', () => ({
   DurableObject: class {
@@ -76,23 +76,7 @@ type Owner = Pick<LinkOwner, 'greeting' | 'receive'> &
   };
 
 const envOfNode = () => ({
-  SETTINGS: {
-    node: {
-      id: '00000000-0000-4000-8000-000000000000',
-      hostname: 'node.test',
-      version: '0.1.0',
-      host: 'workerd',
-      group: 'default',
-      labels: {},
-      capabilities: [],
-    },
-    trustedKeys: TRUSTED_KEYS,
-    controlPlanes: 0,
-    cacheMode: 'off',
-    newsInterval: 100,
-    proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
-    status: { allowedHosts: [], loopback: true },
-  },
+  SETTINGS: BOX_SETTINGS,
   KV: memoryKv(),
   NODE: { fetch: async () => new Response(null, { status: 503 }) },
 });

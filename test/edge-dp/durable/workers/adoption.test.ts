@@ -13,8 +13,8 @@ import type { Plugin } from '../../../../edge-dp/plugins/runtime/plugin.ts';
 import { settlePlans } from '../../../../edge-dp/plugins/runtime/settle-plans.ts';
 import type { RequestPath } from '../../../../edge-dp/proxy/request-path.ts';
 import { fakeServices } from '../../plugins/fakes.ts';
-import { PROXY_SETTINGS } from '../../proxy-settings.ts';
-import { signedConfig, TRUSTED_KEYS } from './signed-config.ts';
+import { BOX_SETTINGS } from './box-settings.ts';
+import { signedConfig } from './signed-config.ts';
 
 /** What is not asked in these tests. */
 function unasked(): never {
@@ -27,23 +27,7 @@ function unused<T extends object>(): T {
 }
 
 const env: Env = {
-  SETTINGS: {
-    node: {
-      id: '00000000-0000-4000-8000-000000000000',
-      hostname: 'node.test',
-      version: '0.1.0',
-      host: 'workerd',
-      group: 'default',
-      labels: {},
-      capabilities: [],
-    },
-    trustedKeys: TRUSTED_KEYS,
-    controlPlanes: 0,
-    cacheMode: 'off',
-    newsInterval: 100,
-    proxy: { ...PROXY_SETTINGS, ports: { http: null, https: null } },
-    status: { allowedHosts: [], loopback: true },
-  },
+  SETTINGS: BOX_SETTINGS,
   KV: unused(),
   NODE: unused(),
 };
